@@ -1,0 +1,216 @@
+"""A layered network, written out: forward (Eq. 1), backward (Eq. 8) and gradient (Eq. 7).
+
+Layout. One example a row: x_i is `[..., M, n_i]`. W_i is `[..., n_i, n_{i-1}]`, so x_i = φ_i(x_{i-1} W_iᵀ).
+With bias, W_i is `[..., n_i, n_{i-1} + 1]`: its last column is b_i, and x_{i-1} carries a last component 1.
+The leading axes `...` hold replicas: none for one network, `[replicas]` for a stack trained at once.
+Layers whose weights have one shape lie in one tensor (`Layers`), so that one batched product serves them.
+
+Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from nglab.activations import ACTIVATIONS, Activation
+
+
+@dataclass(frozen=True)
+class Network:
+    """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
+
+    widths: tuple[int, ...]
+    activation: str = "identity"
+    bias: bool = False
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight layers."""
+        return len(self.widths) - 1
+
+    @cached_property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape of every W_i, the bias column counted: (n_i, n_{i-1} + bias)."""
+        return [
+            (n, n_in + self.bias)
+            for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+        ]
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """The layers (from 0) that share a shape, in order of first appearance."""
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for i, shape in enumerate(self.shapes):
+            by_shape.setdefault(shape, []).append(i)
+        return list(by_shape.values())
+
+    @property
+    def phi(self) -> Activation:
+        return ACTIVATIONS[self.activation]
+
+
+class Layers(Sequence[Tensor]):
+    """A tensor for each layer; those of a group are views of one stack.
+
+    `layers[i]` is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and
+    `batched[g]` the same memory as `[layers × replicas, rows, columns]`, as `torch.bmm` takes it.
+    """
+
+    def __init__(self, network: Network, stacks: list[Tensor]) -> None:
+        self.network = network
+        self.stacks = stacks
+        self.batched = [stack.flatten(0, -3) for stack in stacks]
+        place = {
+            i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)
+        }
+        self._layers = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
+
+    @classmethod
+    def of(cls, network: Network, layers: Sequence[Tensor]) -> "Layers":
+        """Copy a plain list of tensors, one a layer, into stacks."""
+        return cls(network, [torch.stack([layers[i] for i in g]) for g in network.groups])
+
+    def map(self, function) -> "Layers":  # type: ignore[no-untyped-def]
+        """The Layers with `function(stack)` for every stack."""
+        return Layers(self.network, [function(stack) for stack in self.stacks])
+
+    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+        return self._layers[i]
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self._layers)
+
+    @property
+    def leading(self) -> torch.Size:
+        """The replica axes `...`."""
+        return self._layers[0].shape[:-2]
+
+    @cached_property
+    def transposed(self) -> list[Tensor]:
+        """W_iᵀ (views)."""
+        return [w.mT for w in self._layers]
+
+    @cached_property
+    def batched_transposed(self) -> list[Tensor]:
+        """`batched` with rows and columns exchanged (views)."""
+        return [stack.mT for stack in self.batched]
+
+    @cached_property
+    def without_bias(self) -> list[Tensor]:
+        """W_i less its bias column (views): what the error flows back through."""
+        return [w[..., :n] for w, n in zip(self._layers, self.network.widths[:-1], strict=True)]
+
+
+class Activations:
+    """What a forward pass leaves: x_0 … x_L of M examples.
+
+    `inputs[i]` is layer i's input with its component 1 where there is a bias, `x[i]` is x_i without it, and
+    `output` is x_L. Kept between steps, a forward pass allocates nothing.
+    """
+
+    def __init__(self, network: Network, examples: int, like: Tensor) -> None:
+        leading = like.shape[:-2]
+
+        def ones(layers: int, columns: int) -> Tensor:
+            return like.new_ones(layers, *leading, examples, columns)
+
+        self.inputs = Layers(
+            network, [ones(len(g), network.shapes[g[0]][1]) for g in network.groups]
+        )
+        self.output = ones(1, network.widths[-1])[0]
+        self.x = [x[..., :n] for x, n in zip(self.inputs, network.widths, strict=False)]
+        self.x.append(self.output)
+
+
+class Errors:
+    """What a backward pass leaves: e_1 … e_L for `sets` output errors on the same M examples.
+
+    `layers[i]` is `[..., sets × M, n_i]`, `sets[i]` the same memory as `[..., sets, M, n_i]`.
+    """
+
+    def __init__(self, network: Network, examples: int, sets: int, like: Tensor) -> None:
+        self.examples = examples
+        self.layers = Layers(
+            network,
+            [
+                like.new_empty(len(g), *like.shape[:-2], sets * examples, network.shapes[g[0]][0])
+                for g in network.groups
+            ],
+        )
+        self.sets = [e.unflatten(-2, (sets, examples)) for e in self.layers]
+
+    @property
+    def output(self) -> Tensor:
+        """e_L, `[..., sets, M, n_L]`: to be written before `backward`."""
+        return self.sets[-1]
+
+    def rows(self, first_set: int, last_set: int | None = None) -> list[Tensor]:
+        """Batched stacks (views) of the sets from `first_set` up to `last_set`."""
+        stop = None if last_set is None else last_set * self.examples
+        return [e[:, first_set * self.examples : stop] for e in self.layers.batched]
+
+
+def forward(
+    network: Network, params: Layers, x: Tensor, out: Activations | None = None
+) -> Activations:
+    """Eq. 1: x_i = φ_i(W_i x_{i-1} + b_i), layer L linear. `x` is `[..., M, n_0]` (broadcast over replicas)."""
+    out = out or Activations(network, x.shape[-2], params[0])
+    out.x[0].copy_(x)
+    last = network.depth - 1
+    for i, w_t in enumerate(params.transposed):
+        z = torch.matmul(out.inputs[i], w_t, out=out.x[i + 1])
+        if i < last:
+            network.phi.apply_(z)
+    return out
+
+
+def backward(network: Network, params: Layers, activations: Activations, errors: Errors) -> Errors:
+    """Eq. 8: e_i = φ'_i ∘ [W_{i+1}ᵀ e_{i+1}], from the e_L that the caller wrote in `errors.output`.
+
+    Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i.
+    """
+    linear = network.activation == "identity"
+    for i in range(network.depth - 1, 0, -1):
+        torch.matmul(errors.layers[i], params.without_bias[i], out=errors.layers[i - 1])
+        if not linear:
+            network.phi.chain_(errors.sets[i - 1], activations.x[i].unsqueeze(-3))
+    return errors
+
+
+def outer(errors: Sequence[Tensor], inputs: Sequence[Tensor], scale: float) -> list[Tensor]:
+    """scale × Σ over examples of e xᵀ for each stack: `[b, M, n]`, `[b, M, m]` → `[b, n, m]`.
+
+    With scale 1/M, e of the true targets and x the layer inputs it is ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
+    """
+    return [
+        torch.baddbmm(e.new_empty(()), e.mT, x, beta=0, alpha=scale)
+        for e, x in zip(errors, inputs, strict=True)
+    ]
+
+
+def gradient(network: Network, params: Layers, x: Tensor, output_error: Tensor) -> Layers:
+    """−∂h/∂W_i for every layer (Eqs. 1, 7, 8), `output_error` = −∂h/∂x_L per example `[..., M, n_L]`; h is the mean."""
+    activations = forward(network, params, x)
+    errors = Errors(network, x.shape[-2], 1, params[0])
+    errors.output.copy_(output_error.unsqueeze(-3))
+    backward(network, params, activations, errors)
+    stacks = outer(errors.layers.batched, activations.inputs.batched, 1 / x.shape[-2])
+    return Layers(
+        network, [g.view_as(w) for g, w in zip(stacks, params.stacks, strict=True)]
+    )
+
+
+def random_parameters(network: Network, gain: float, generator: torch.Generator) -> Layers:
+    """W_i with entries from N(0, gain² / n_{i-1}), b_i = 0, in float64 on the CPU."""
+    layers = []
+    for n_in, (n, columns) in zip(network.widths[:-1], network.shapes, strict=True):
+        w = torch.zeros(n, columns, dtype=torch.float64)
+        w[:, :n_in] = torch.randn(n, n_in, dtype=torch.float64, generator=generator)
+        layers.append(w.mul_(gain / n_in**0.5))
+    return Layers.of(network, layers)

@@ -1,0 +1,46 @@
+"""Small random problems that the tests share, in float64."""
+
+import torch
+from torch import Tensor
+
+from nglab.networks import Layers, Network, random_parameters
+
+NETWORKS = {
+    "square": Network((4, 4, 4, 4)),
+    "expanding": Network((3, 5, 7, 5, 3)),
+    "bottleneck": Network((6, 4, 2, 4, 6)),
+    "unequal ends": Network((5, 3, 4, 2)),
+    "one layer": Network((3, 2)),
+    "tanh with bias": Network((4, 5, 3, 5, 4), "tanh", bias=True),
+    "sigmoid": Network((3, 4, 4, 2), "sigmoid"),
+    "relu with bias": Network((4, 6, 6, 3), "relu", bias=True),
+    "softplus with bias": Network((3, 4, 2), "softplus", bias=True),
+}
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def randn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=rng(seed))
+
+
+def random_params(network: Network, seed: int = 0) -> Layers:
+    """Parameters with random biases too, so that no test passes because they are zero."""
+    params = random_parameters(network, 1.0, rng(seed))
+    return params.map(lambda w: w + 0.3 * torch.randn(w.shape, dtype=w.dtype, generator=rng(seed + 1)))
+
+
+def random_batch(network: Network, examples: int = 7, seed: int = 0) -> tuple[Tensor, Tensor]:
+    x = randn(examples, network.widths[0], seed=seed + 2)
+    return x, randn(examples, network.widths[-1], seed=seed + 3)
+
+
+def replicas(network: Network, count: int) -> tuple[list[Layers], Layers]:
+    """`count` single parameter sets, and the same as one stack."""
+    singles = [random_params(network, seed=10 * r) for r in range(count)]
+    stacked = [
+        torch.stack(group, dim=1) for group in zip(*(p.stacks for p in singles), strict=True)
+    ]
+    return singles, Layers(network, stacked)
