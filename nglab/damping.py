@@ -1,0 +1,34 @@
+"""How the damping λ of a natural-gradient step evolves."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """Eq. 21: λ ← 3λ/2 where ρ < 1/4, λ ← 2λ/3 where ρ > 3/4, never below `min`.
+
+    ρ is the actual decrease of the batch's loss over the decrease that the quadratic model predicts. The floor is
+    ours: without it λ falls for ever on the linear networks, until Λ + √λ I is no longer positive definite.
+    """
+
+    initial: float | Tensor  # λ₀; a tensor [replicas] in a stack
+    min: float | Tensor  # the floor of λ
+
+    def update(self, damping: Tensor, ratio: Tensor, failed: Tensor, informative: Tensor) -> Tensor:
+        """The next λ. All arguments `[...]`, one entry a replica.
+
+        `failed`: the step could not be made or its loss is not finite: λ rises. `informative` is False where the
+        predicted decrease drowns in the rounding of the loss, so that ρ is noise: λ stays.
+        """
+        rises = failed | (informative & (ratio < 0.25))
+        falls = ~failed & informative & (ratio > 0.75)
+        factor = 1 + 0.5 * rises.to(damping.dtype) - falls.to(damping.dtype) / 3
+        return (damping * factor).clamp(min=as_like(self.min, damping))
+
+
+def as_like(value: float | Tensor, like: Tensor) -> Tensor:
+    """A hyper-parameter, scalar or `[replicas]`, as a tensor of the type and on the device of `like`."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)

@@ -1,0 +1,32 @@
+"""What the training loop asks of an optimizer: two functions.
+
+`init(params, streams) -> state` and `step(params, state, x, y) -> params, state`. A step owns what it is given: the
+memory of `params` and `state` may be reused for what it returns, so a caller keeps only the returned ones.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nglab.networks import Layers, Network
+
+Streams = Callable[[str], Sequence[torch.Generator]]
+"""purpose → the random generators, one a replica."""
+
+
+class Optimizer(Protocol):
+    """A pure update. Hyper-parameters are floats, or tensors `[replicas]` in a stack."""
+
+    lr: float | Tensor
+    batch_size: int
+
+    def init(self, network: Network, params: Layers, streams: Streams) -> Any:
+        """The state before the first step."""
+
+    def step(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
+        """One update from a batch x `[..., M, n_0]`, y `[..., M, n_L]`."""
+
+    def diagnostics(self, state: Any) -> dict[str, Tensor]:
+        """What the method knows of itself (`damping`, `reduction_ratio`, …), each `[...]`."""

@@ -1,0 +1,55 @@
+"""Stochastic gradient descent: W_i ← W_i + α ⟨e_i x_{i-1}ᵀ⟩ (Eqs. 3, 7)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nglab.likelihoods import Gaussian
+from nglab.networks import Activations, Errors, Layers, Network, backward, forward
+from nglab.optimizers.base import Streams
+
+
+@dataclass
+class SGDState:
+    """The buffers of one step, and α/M as the output error is multiplied by it."""
+
+    network: Network
+    activations: Activations
+    errors: Errors
+    rate: float | Tensor  # α / M: a float, or [replicas, 1, 1, 1]
+
+
+@dataclass(frozen=True)
+class SGD:
+    """The baseline. Nothing is allocated in a step: three products a layer, written into kept buffers.
+
+    Backpropagation is linear in e_L, so α/M multiplies e_L once and each product e_iᵀ x_{i-1} is added to W_i as it is.
+    """
+
+    lr: float | Tensor  # α
+    batch_size: int  # M
+
+    def init(self, network: Network, params: Layers, streams: Streams) -> SGDState:
+        rate = self.lr / self.batch_size
+        return SGDState(
+            network,
+            Activations(network, self.batch_size, params[0]),
+            Errors(network, self.batch_size, 1, params[0]),
+            rate if isinstance(rate, float) else rate.to(params[0])[:, None, None, None],
+        )
+
+    def step(self, params: Layers, state: SGDState, x: Tensor, y: Tensor) -> tuple[Layers, SGDState]:
+        activations, errors = state.activations, state.errors
+        forward(state.network, params, x, activations)
+        Gaussian.error(activations.output, y, out=errors.layers[-1])
+        errors.output.mul_(state.rate)
+        backward(state.network, params, activations, errors)
+        for w, e_t, x_in in zip(
+            params.batched, errors.layers.batched_transposed, activations.inputs.batched, strict=True
+        ):
+            w.baddbmm_(e_t, x_in)
+        return params, state
+
+    def diagnostics(self, state: SGDState) -> dict[str, Tensor]:
+        return {}

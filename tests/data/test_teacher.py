@@ -1,0 +1,48 @@
+import torch
+from torch.testing import assert_close
+
+from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.networks import Network, forward, random_parameters
+from nglab.randomness import stream
+
+
+def make(seed=0, noise=1e-2, network=Network((6, 4, 3)), examples=20_000):
+    return teacher_dataset(network, seed, examples, 500, noise, 5.0, 1.0)
+
+
+def test_spectrum_of_the_input_covariance():
+    root = input_covariance_root(8, 5.0, stream(0, "covariance"))
+    covariance = root @ root.mT
+    expected = torch.exp(-5.0 * torch.arange(8).double() / 8)
+    assert_close(torch.linalg.eigvalsh(covariance).flip(0), expected)
+    assert (covariance - covariance.diag().diag()).abs().max() > 0.05  # not axis-aligned
+
+
+def test_inputs_have_that_covariance():
+    data = make()
+    x = data.train_x[0]
+    root = input_covariance_root(6, 5.0, stream(0, "covariance"))
+    assert_close(x.mT @ x / len(x), root @ root.mT, atol=0.03, rtol=0)
+
+
+def test_noise_has_its_variance_and_sets_the_smallest_loss():
+    network = Network((6, 4, 3))
+    data = make(noise=1e-2)
+    teacher = random_parameters(network, 1.0, stream(0, "teacher"))
+    residual = data.train_y[0] - forward(network, teacher, data.train_x[0]).output
+    assert_close(residual.var(), torch.tensor(1e-2).double(), rtol=0.03, atol=0)
+    assert data.minimum_loss == 0.5 * 3 * 1e-2
+    loss = 0.5 * residual.square().sum(1).mean()
+    assert_close(loss, torch.tensor(data.minimum_loss).double(), rtol=0.03, atol=0)
+
+
+def test_seeds_and_splits_are_independent_and_repeatable():
+    a, b, other = make(examples=500), make(examples=500), make(seed=1, examples=500)
+    assert torch.equal(a.train_x, b.train_x) and torch.equal(a.test_y, b.test_y)
+    assert not torch.allclose(a.train_x, other.train_x)
+    assert not torch.allclose(a.train_x, a.test_x)
+
+
+def test_more_examples_do_not_change_the_others():
+    few, many = make(examples=100), make(examples=200)
+    assert torch.equal(few.test_x, many.test_x)

@@ -1,0 +1,148 @@
+import pytest
+import torch
+from dense_reference import autograd_gradient, natural_gradient_step, squared_error
+from problems import NETWORKS, random_batch, random_params, replicas, rng
+from torch.testing import assert_close
+
+from nglab.damping import LevenbergMarquardt
+from nglab.optimizers.ngd import NGD
+
+M = 24
+
+
+def ngd(damping: float = 0.1, lr: float = 0.7, samples: int = 2, split: str = "equal") -> NGD:
+    return NGD(lr, M, samples, LevenbergMarquardt(damping, 1e-8), split)
+
+
+def stream(purpose: str) -> list[torch.Generator]:
+    assert purpose == "sampled targets"
+    return [rng(5)]
+
+
+def one_step(optimizer, network, params, x, y):
+    state = optimizer.init(network, params, stream)
+    return optimizer.step(params.map(torch.clone), state, x, y)
+
+
+def sampled_noise(network, samples):
+    return torch.empty(samples, M, network.widths[-1], dtype=torch.float64).normal_(generator=rng(5))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_step_is_equation_20(name, samples):
+    network = NETWORKS[name]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    new, _ = one_step(ngd(samples=samples), network, params, x, y)
+    noise = sampled_noise(network, samples)
+    expected = natural_gradient_step(network, list(params), x, y, noise, alpha=0.7, damping=0.1)
+    for ours, theirs in zip(new, expected, strict=True):
+        assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["square", "tanh with bias"])
+def test_the_true_targets_do_not_enter_the_curvature(name):
+    """With the gradient removed by linearity: ΔW is linear in y − x_L where Λ and Λ̃ do not depend on y."""
+    network = NETWORKS[name]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    steps = []
+    for target in (y, 2 * y, 3 * y):
+        new, _ = one_step(ngd(), network, params, x, target)
+        steps.append(torch.cat([(a - b).flatten() for a, b in zip(new, params, strict=True)]))
+    assert_close(steps[1] - steps[0], steps[2] - steps[1])
+
+
+@pytest.mark.parametrize("name", ["bottleneck", "relu with bias"])
+def test_large_damping_gives_a_gradient_step(name):
+    """λ → ∞: ΔW_i → α/(Lλ) ⟨e_i x_{i−1}ᵀ⟩."""
+    network = NETWORKS[name]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    damping = 1e12
+    new, _ = one_step(ngd(damping), network, params, x, y)
+    for w, old, g in zip(
+        new, params, autograd_gradient(network, list(params), x, y), strict=True
+    ):
+        scaled = (w - old) * damping * network.depth / 0.7
+        assert_close(scaled, -g, rtol=1e-3, atol=1e-3)
+
+
+def test_reduction_ratio_is_actual_over_predicted_decrease():
+    network = NETWORKS["tanh with bias"]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    new, state = one_step(ngd(), network, params, x, y)
+    actual = squared_error(network, list(params), x, y) - squared_error(network, list(new), x, y)
+    gradients = autograd_gradient(network, list(params), x, y)
+    inner = sum(  # Σ tr(d_iᵀ ⟨e_i x_{i−1}ᵀ⟩), d = ΔW / α
+        ((w - old) / 0.7 * -g).sum() for w, old, g in zip(new, params, gradients, strict=True)
+    )
+    assert_close(state.reduction_ratio, actual / ((0.7 - 0.7**2 / 2) * inner))
+
+
+def test_pi_split_balances_the_factors():
+    """Scaling the inputs by c scales Λ by c²; π follows, so the damped step is what it was for c = 1, rescaled."""
+    network = NETWORKS["one layer"]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    zero = params.map(torch.zeros_like)
+    step = one_step(ngd(split="pi", samples=1), network, zero, x, y)[0][0]
+    # h's curvature in W is Λ ⊗ Λ̃ and λ adds to it: with x → c x the same step needs W → W / c and λ → c² λ
+    scaled = one_step(ngd(damping=0.1 * 9, split="pi", samples=1), network, zero, 3 * x, y)[0][0]
+    assert_close(3 * scaled, step)
+    equal = one_step(ngd(damping=0.1 * 9, samples=1), network, zero, 3 * x, y)[0][0]
+    assert not torch.allclose(3 * equal, step, rtol=1e-2)
+
+
+def test_a_failed_factorisation_skips_the_step_and_raises_the_damping():
+    network = NETWORKS["square"]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    x = torch.zeros_like(x)  # Λ = 0; with λ = 0 nothing can be factorised
+    optimizer = NGD(1.0, M, 1, LevenbergMarquardt(0.0, 1e-8), "equal")
+    new, state = one_step(optimizer, network, params, x, y)
+    for w, old in zip(new, params, strict=True):
+        assert torch.equal(w, old)
+    assert state.skipped_steps == 1
+    assert state.damping == 1e-8
+
+
+def test_a_step_to_infinity_is_not_taken():
+    network = NETWORKS["square"]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    new, state = one_step(ngd(lr=1e308), network, params, x, y)
+    assert all(torch.equal(w, old) for w, old in zip(new, params, strict=True))
+    assert_close(state.damping, torch.tensor(0.15, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["square", "tanh with bias"])
+def test_a_stack_steps_as_its_members_do(name):
+    network = NETWORKS[name]
+    singles, stacked = replicas(network, 3)
+    damping = torch.tensor([1e-2, 1e-1, 1.0])
+    lr = torch.tensor([0.2, 0.5, 1.0])
+    batches = [random_batch(network, M, seed=20 * r) for r in range(3)]
+    x, y = (torch.stack(t) for t in zip(*batches, strict=True))
+    optimizer = NGD(lr, M, 2, LevenbergMarquardt(damping, 1e-8), "equal")
+    state = optimizer.init(network, stacked, lambda purpose: [rng(r) for r in range(3)])
+    for _ in range(3):
+        stacked, state = optimizer.step(stacked, state, x, y)
+    for r, params in enumerate(singles):
+        alone = NGD(float(lr[r]), M, 2, LevenbergMarquardt(float(damping[r]), 1e-8), "equal")
+        one = alone.init(network, params, lambda purpose, r=r: [rng(r)])
+        for _ in range(3):
+            params, one = alone.step(params, one, x[r], y[r])
+        assert_close(state.damping[r], one.damping, check_dtype=False)
+        for together, single in zip(stacked, params, strict=True):
+            assert_close(together[r], single)
+
+
+def test_damping_stays_bounded_at_the_floor():
+    """At the smallest loss ρ is noise; λ must not run away in either direction."""
+    network = NETWORKS["square"]
+    params, (x, _) = random_params(network), random_batch(network, M)
+    optimizer = ngd(damping=1e-2, lr=1.0, samples=1)
+    state = optimizer.init(network, params, stream)
+    from nglab.networks import forward
+
+    y = forward(network, params, x).output.clone()  # the loss is zero already
+    for _ in range(300):
+        params, state = optimizer.step(params, state, x, y)
+        assert 1e-8 <= float(state.damping) <= 1e-1
+    assert squared_error(network, list(params), x, y) < 1e-20
