@@ -20,7 +20,7 @@ class LevenbergMarquardt:
     def update(self, damping: Tensor, ratio: Tensor, failed: Tensor, informative: Tensor) -> Tensor:
         """The next λ. All arguments `[...]`, one entry a replica.
 
-        `failed`: the step could not be made or its loss is not finite: λ rises. `informative` is False where the
+        `failed`: the step was not taken: λ rises. `informative` is False where the
         predicted decrease drowns in the rounding of the loss, so that ρ is noise: λ stays.
         """
         rises = failed | (informative & (ratio < 0.25))

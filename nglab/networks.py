@@ -35,8 +35,7 @@ class Network:
     def shapes(self) -> list[tuple[int, int]]:
         """The shape of every W_i, the bias column counted: (n_i, n_{i-1} + bias)."""
         return [
-            (n, n_in + self.bias)
-            for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+            (n, n_in + self.bias) for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         ]
 
     @cached_property
@@ -55,17 +54,16 @@ class Network:
 class Layers(Sequence[Tensor]):
     """A tensor for each layer; those of a group are views of one stack.
 
-    `layers[i]` is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and
-    `batched[g]` the same memory as `[layers × replicas, rows, columns]`, as `torch.bmm` takes it.
+    `layers[i]` is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and `batched[g]` the
+    same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product is 1: what the batched
+    and the plain matrix products of BLAS take.
     """
 
     def __init__(self, network: Network, stacks: list[Tensor]) -> None:
         self.network = network
         self.stacks = stacks
-        self.batched = [stack.flatten(0, -3) for stack in stacks]
-        place = {
-            i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)
-        }
+        self.batched = [as_batch(stack) for stack in stacks]
+        place = {i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)}
         self._layers = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
 
     @classmethod
@@ -95,11 +93,6 @@ class Layers(Sequence[Tensor]):
     def transposed(self) -> list[Tensor]:
         """W_iᵀ (views)."""
         return [w.mT for w in self._layers]
-
-    @cached_property
-    def batched_transposed(self) -> list[Tensor]:
-        """`batched` with rows and columns exchanged (views)."""
-        return [stack.mT for stack in self.batched]
 
     @cached_property
     def without_bias(self) -> list[Tensor]:
@@ -153,7 +146,7 @@ class Errors:
     def rows(self, first_set: int, last_set: int | None = None) -> list[Tensor]:
         """Batched stacks (views) of the sets from `first_set` up to `last_set`."""
         stop = None if last_set is None else last_set * self.examples
-        return [e[:, first_set * self.examples : stop] for e in self.layers.batched]
+        return [e[..., first_set * self.examples : stop, :] for e in self.layers.batched]
 
 
 def forward(
@@ -183,15 +176,19 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
     return errors
 
 
-def outer(errors: Sequence[Tensor], inputs: Sequence[Tensor], scale: float) -> list[Tensor]:
-    """scale × Σ over examples of e xᵀ for each stack: `[b, M, n]`, `[b, M, m]` → `[b, n, m]`.
+def as_batch(stack: Tensor) -> Tensor:
+    """`[a, b, …, rows, columns]` as `[a·b·…, rows, columns]`, as `[rows, columns]` where a·b·… = 1 (a view)."""
+    batch = stack.flatten(0, -3)
+    return batch[0] if len(batch) == 1 else batch
 
-    With scale 1/M, e of the true targets and x the layer inputs it is ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
+
+def add_outer_(out: Tensor, a: Tensor, b: Tensor, scale: float = 1.0, keep: float = 1.0) -> Tensor:
+    """out ← keep · out + scale · aᵀb: `[(batch,) n, m]` from rows `[(batch,) M, n]` and `[(batch,) M, m]`.
+
+    With a = e_i of the true targets, b = x_{i-1}, scale 1/M and keep 0 it is ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
     """
-    return [
-        torch.baddbmm(e.new_empty(()), e.mT, x, beta=0, alpha=scale)
-        for e, x in zip(errors, inputs, strict=True)
-    ]
+    add = torch.addmm if out.dim() == 2 else torch.baddbmm
+    return add(out, a.mT, b, beta=keep, alpha=scale, out=out)
 
 
 def gradient(network: Network, params: Layers, x: Tensor, output_error: Tensor) -> Layers:
@@ -200,10 +197,12 @@ def gradient(network: Network, params: Layers, x: Tensor, output_error: Tensor) 
     errors = Errors(network, x.shape[-2], 1, params[0])
     errors.output.copy_(output_error.unsqueeze(-3))
     backward(network, params, activations, errors)
-    stacks = outer(errors.layers.batched, activations.inputs.batched, 1 / x.shape[-2])
-    return Layers(
-        network, [g.view_as(w) for g, w in zip(stacks, params.stacks, strict=True)]
-    )
+    gradients = params.map(torch.empty_like)
+    for g, e, x_in in zip(
+        gradients.batched, errors.layers.batched, activations.inputs.batched, strict=True
+    ):
+        add_outer_(g, e, x_in, scale=1 / x.shape[-2], keep=0)
+    return gradients
 
 
 def random_parameters(network: Network, gain: float, generator: torch.Generator) -> Layers:

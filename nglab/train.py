@@ -78,7 +78,9 @@ def train(problem: Problem, passes: float, eval_every_examples: int) -> Iterator
     while step < last:
         within_pass = step % batches.steps_per_pass
         seen = step * optimizer.batch_size
-        until_evaluation = -(-(eval_every_examples - seen % eval_every_examples) // optimizer.batch_size)
+        until_evaluation = -(
+            -(eval_every_examples - seen % eval_every_examples) // optimizer.batch_size
+        )
         count = min(batches.steps_per_pass - within_pass, until_evaluation, last - step)
         with clock:
             if within_pass == 0:

@@ -36,7 +36,7 @@ def autograd_gradient(network, weights: Sequence[Tensor], x: Tensor, y: Tensor) 
     return list(torch.autograd.grad(squared_error(network, leaves, x, y), leaves))
 
 
-def natural_gradient_step(  # noqa: PLR0913
+def natural_gradient_step(
     network, weights, x, y, noise, alpha: float, damping: float
 ) -> list[Tensor]:
     """The weights after one step of Eq. 20, read off the paper line by line.
@@ -63,7 +63,10 @@ def natural_gradient_step(  # noqa: PLR0913
     sampled = [errors(output.detach() + n)[0] for n in noise]
     new = []
     for i, w in enumerate(weights):
-        gradient = sum(torch.outer(e, v) for e, v in zip(true_errors[i], inputs[i], strict=True)) / examples
+        gradient = (
+            sum(torch.outer(e, v) for e, v in zip(true_errors[i], inputs[i], strict=True))
+            / examples
+        )
         lambda_in = sum(torch.outer(v, v) for v in inputs[i]) / examples
         all_sampled = torch.cat([s[i] for s in sampled])
         lambda_out = sum(torch.outer(e, e) for e in all_sampled) / len(all_sampled)

@@ -29,7 +29,9 @@ def randn(*shape: int, seed: int) -> Tensor:
 def random_params(network: Network, seed: int = 0) -> Layers:
     """Parameters with random biases too, so that no test passes because they are zero."""
     params = random_parameters(network, 1.0, rng(seed))
-    return params.map(lambda w: w + 0.3 * torch.randn(w.shape, dtype=w.dtype, generator=rng(seed + 1)))
+    return params.map(
+        lambda w: w + 0.3 * torch.randn(w.shape, dtype=w.dtype, generator=rng(seed + 1))
+    )
 
 
 def random_batch(network: Network, examples: int = 7, seed: int = 0) -> tuple[Tensor, Tensor]:

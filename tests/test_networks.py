@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, network_output
-from problems import NETWORKS, random_batch, random_params, randn, replicas
+from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
 from nglab.networks import Activations, Errors, Layers, Network, backward, forward, gradient
@@ -76,7 +76,9 @@ def test_kept_buffers_give_the_same_as_new_ones():
     buffers = Activations(network, 7, params[0])
     for seed in range(3):
         x, _ = random_batch(network, seed=seed)
-        assert_close(forward(network, params, x, buffers).output, forward(network, params, x).output)
+        assert_close(
+            forward(network, params, x, buffers).output, forward(network, params, x).output
+        )
 
 
 def test_layers_of_one_shape_share_a_stack():

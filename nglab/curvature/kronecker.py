@@ -2,13 +2,15 @@
 
 from torch import Tensor
 
+from nglab.networks import add_outer_
 
-def second_moment(rows: Tensor) -> Tensor:
-    """⟨r rᵀ⟩ over the rows: `[b, M, n]` → `[b, n, n]`.
+
+def second_moment(rows: Tensor, out: Tensor) -> Tensor:
+    """⟨r rᵀ⟩ over the rows: `[(batch,) M, n]` → `[(batch,) n, n]`.
 
     Of the layer inputs x_{i-1} it is Λ_i; of errors e_i of targets sampled from the model it is Λ̃_i (Eqs. 14, 15, 20).
     """
-    return (rows.mT @ rows).div_(rows.shape[-2])
+    return add_outer_(out, rows, rows, scale=1 / rows.shape[-2], keep=0)
 
 
 def equal_split(root: Tensor, inputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:

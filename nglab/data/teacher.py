@@ -39,7 +39,9 @@ def teacher_dataset(
         white = torch.randn(examples, network.widths[0], dtype=torch.float64, generator=source)
         x = white @ root.mT
         clean = forward(network, teacher, x).output
-        return x, clean + noise_variance**0.5 * torch.randn(clean.shape, dtype=x.dtype, generator=noise)
+        return x, clean + noise_variance**0.5 * torch.randn(
+            clean.shape, dtype=x.dtype, generator=noise
+        )
 
     train, test = draw("train", train_examples), draw("test", test_examples)
     train_x, train_y, test_x, test_y = (t.unsqueeze(0) for t in (*train, *test))

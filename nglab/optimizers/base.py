@@ -19,8 +19,13 @@ Streams = Callable[[str], Sequence[torch.Generator]]
 class Optimizer(Protocol):
     """A pure update. Hyper-parameters are floats, or tensors `[replicas]` in a stack."""
 
-    lr: float | Tensor
-    batch_size: int
+    @property
+    def lr(self) -> float | Tensor:
+        """α."""
+
+    @property
+    def batch_size(self) -> int:
+        """M."""
 
     def init(self, network: Network, params: Layers, streams: Streams) -> Any:
         """The state before the first step."""

@@ -8,23 +8,53 @@ from torch import Tensor
 from nglab.curvature.kronecker import SPLITS, second_moment
 from nglab.damping import LevenbergMarquardt, as_like
 from nglab.likelihoods import Gaussian
-from nglab.networks import Activations, Errors, Layers, Network, backward, forward, outer
+from nglab.networks import (
+    Activations,
+    Errors,
+    Layers,
+    Network,
+    add_outer_,
+    as_batch,
+    backward,
+    forward,
+)
 from nglab.optimizers.base import Streams
 from nglab.solvers.cholesky import damped_inverse_
+
+CEILING = 10.0
+
+
+class Blocks:
+    """Kept memory of a group of layers: gradient, factors and direction, `[layers, ..., rows, columns]`."""
+
+    def __init__(self, weights: Tensor) -> None:
+        *leading, n, n_in = weights.shape
+        self.gradient = torch.empty_like(weights)  # ⟨e_i x_{i-1}ᵀ⟩
+        self.direction = torch.empty_like(weights)  # L d_i
+        self.product = torch.empty_like(weights)
+        self.factor_in = weights.new_empty(*leading, n_in, n_in)  # Λ_i, then its damped inverse
+        self.factor_out = weights.new_empty(*leading, n, n)  # Λ̃_i, then its damped inverse
+        self.scratch_in = torch.empty_like(self.factor_in)
+        self.scratch_out = torch.empty_like(self.factor_out)
 
 
 @dataclass
 class NGDState:
-    """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept buffers."""
+    """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept memory."""
 
     network: Network
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
-    skipped_steps: Tensor  # steps whose factorisation failed or whose loss was not finite
+    skipped_steps: (
+        Tensor  # steps not taken: a factorisation failed, or the loss rose above the ceiling
+    )
     generators: list[torch.Generator]
     activations: Activations
     errors: Errors  # set 0: the true targets; sets 1 … K: targets sampled from the model
+    squares: Tensor  # of e_L, for the loss
+    blocks: list[Blocks]
     trial: Layers
+    ceiling: Tensor | None = None  # the largest batch loss that a step may leave
 
 
 @dataclass(frozen=True)
@@ -33,6 +63,10 @@ class NGD:
 
     Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩ over the batch; Λ̃_i = ⟨e_i e_iᵀ⟩ over K backward passes of targets sampled from the model.
     The true targets make the gradient only. Everything is computed anew at each step.
+
+    A step is not taken, and λ rises, where a factor cannot be inverted or where it would throw the batch's loss above
+    `CEILING` times that of the first batch. This rule is ours: the default λ₀ never needs it; with a small one it brings
+    back runs whose first steps leave the region where any quadratic model holds.
     """
 
     lr: float | Tensor  # α
@@ -51,27 +85,35 @@ class NGD:
             generators=list(streams("sampled targets")),
             activations=Activations(network, self.batch_size, params[0]),
             errors=Errors(network, self.batch_size, 1 + self.samples, params[0]),
+            squares=params[0].new_empty(*params.leading, self.batch_size, network.widths[-1]),
+            blocks=[Blocks(weights) for weights in params.stacks],
             trial=params.map(torch.empty_like),
         )
 
-    def step(self, params: Layers, state: NGDState, x: Tensor, y: Tensor) -> tuple[Layers, NGDState]:
+    def step(
+        self, params: Layers, state: NGDState, x: Tensor, y: Tensor
+    ) -> tuple[Layers, NGDState]:
         network, activations, errors = state.network, state.activations, state.errors
 
         forward(network, params, x, activations)
         true_error = Gaussian.error(activations.output, y, out=errors.output.select(-3, 0))
         Gaussian.sample_error(errors.output.narrow(-3, 1, self.samples), state.generators)
-        loss = Gaussian.loss(true_error)
+        loss = Gaussian.loss(true_error, state.squares)
         backward(network, params, activations, errors)
 
+        if state.ceiling is None:
+            state.ceiling = CEILING * loss
         alpha = as_like(self.lr, loss)
-        direction, decrease, solved = self._direction(params, state)
-        for w, d, trial in zip(params.stacks, direction, state.trial.stacks, strict=True):
-            torch.add(w, alpha[..., None, None] * d, out=trial)
+        decrease, solved = self._directions(state)
+        for w, block, trial in zip(params.stacks, state.blocks, state.trial.stacks, strict=True):
+            step_size = alpha[..., None, None]
+            torch.addcmul(w, step_size, block.direction, value=1 / network.depth, out=trial)
 
         forward(network, state.trial, x, activations)
-        trial_loss = Gaussian.loss(Gaussian.error(activations.output, y, out=true_error))
+        Gaussian.error(activations.output, y, out=true_error)
+        trial_loss = Gaussian.loss(true_error, state.squares)
         predicted = (alpha - alpha**2 / 2) * decrease  # footnote 1
-        taken = solved & trial_loss.isfinite()
+        taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
         for w, trial in zip(params.stacks, state.trial.stacks, strict=True):
             torch.where(taken[..., None, None], trial, w, out=w)
 
@@ -85,24 +127,28 @@ class NGD:
         state.skipped_steps += ~taken
         return params, state
 
-    def _direction(self, params: Layers, state: NGDState) -> tuple[list[Tensor], Tensor, Tensor]:
-        """d_i = (Λ̃_i + ·)⁻¹ G_i (Λ_i + ·)⁻¹ / L by stack, Σ_i tr(d_iᵀ G_i) `[...]`, and whether all factorised."""
+    def _directions(self, state: NGDState) -> tuple[Tensor, Tensor]:
+        """Write L d_i = (Λ̃_i + ·)⁻¹ G_i (Λ_i + ·)⁻¹ into each block, from the passes that `state` holds.
+
+        Returns Σ_i tr(d_iᵀ G_i) and whether every factor could be inverted, both `[...]`.
+        """
         inputs, errors = state.activations.inputs.batched, state.errors
-        gradients = outer(errors.rows(0, 1), inputs, 1 / self.batch_size)  # ⟨e_i x_{i-1}ᵀ⟩
         root = state.damping.sqrt()
-        directions, decrease, solved = [], torch.zeros_like(root), torch.ones_like(root, dtype=torch.bool)
-        for w, g, x_in, e_sampled in zip(params.stacks, gradients, inputs, errors.rows(1), strict=True):
-            factor_in = second_moment(x_in).unflatten(0, w.shape[:-2])  # Λ_i
-            factor_out = second_moment(e_sampled).unflatten(0, w.shape[:-2])  # Λ̃_i
-            damping_in, damping_out = SPLITS[self.split](root, factor_in, factor_out)
-            inverse_in, ok_in = damped_inverse_(factor_in, damping_in)
-            inverse_out, ok_out = damped_inverse_(factor_out, damping_out)
-            g = g.view_as(w)
-            d = (inverse_out @ g @ inverse_in).div_(state.network.depth)
-            decrease += (d * g).sum((0, -2, -1))
-            solved &= (ok_in & ok_out).all(0)
-            directions.append(d)
-        return directions, decrease, solved
+        decrease, solved = torch.zeros_like(root), torch.ones_like(root, dtype=torch.bool)
+        for block, x_in, e_true, e_sampled in zip(
+            state.blocks, inputs, errors.rows(0, 1), errors.rows(1), strict=True
+        ):
+            add_outer_(as_batch(block.gradient), e_true, x_in, scale=1 / self.batch_size, keep=0)
+            second_moment(x_in, out=as_batch(block.factor_in))
+            second_moment(e_sampled, out=as_batch(block.factor_out))
+            damping_in, damping_out = SPLITS[self.split](root, block.factor_in, block.factor_out)
+            solved &= damped_inverse_(block.factor_in, damping_in, block.scratch_in).all(0)
+            solved &= damped_inverse_(block.factor_out, damping_out, block.scratch_out).all(0)
+            torch.matmul(block.factor_out, block.gradient, out=block.product)
+            torch.matmul(block.product, block.factor_in, out=block.direction)
+            torch.mul(block.direction, block.gradient, out=block.product)
+            decrease += block.product.sum((0, -2, -1))
+        return decrease.div_(state.network.depth), solved
 
     def diagnostics(self, state: NGDState) -> dict[str, Tensor]:
         return {

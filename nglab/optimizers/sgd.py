@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from nglab.likelihoods import Gaussian
@@ -17,6 +16,7 @@ class SGDState:
     network: Network
     activations: Activations
     errors: Errors
+    errors_transposed: list[Tensor]
     rate: float | Tensor  # α / M: a float, or [replicas, 1, 1, 1]
 
 
@@ -31,24 +31,28 @@ class SGD:
     batch_size: int  # M
 
     def init(self, network: Network, params: Layers, streams: Streams) -> SGDState:
+        errors = Errors(network, self.batch_size, 1, params[0])
         rate = self.lr / self.batch_size
         return SGDState(
             network,
             Activations(network, self.batch_size, params[0]),
-            Errors(network, self.batch_size, 1, params[0]),
+            errors,
+            [e.mT for e in errors.layers.batched],
             rate if isinstance(rate, float) else rate.to(params[0])[:, None, None, None],
         )
 
-    def step(self, params: Layers, state: SGDState, x: Tensor, y: Tensor) -> tuple[Layers, SGDState]:
+    def step(
+        self, params: Layers, state: SGDState, x: Tensor, y: Tensor
+    ) -> tuple[Layers, SGDState]:
         activations, errors = state.activations, state.errors
         forward(state.network, params, x, activations)
         Gaussian.error(activations.output, y, out=errors.layers[-1])
         errors.output.mul_(state.rate)
         backward(state.network, params, activations, errors)
         for w, e_t, x_in in zip(
-            params.batched, errors.layers.batched_transposed, activations.inputs.batched, strict=True
+            params.batched, state.errors_transposed, activations.inputs.batched, strict=True
         ):
-            w.baddbmm_(e_t, x_in)
+            (w.addmm_ if w.dim() == 2 else w.baddbmm_)(e_t, x_in)  # W_i += e_iᵀ x_{i-1}
         return params, state
 
     def diagnostics(self, state: SGDState) -> dict[str, Tensor]:

@@ -6,8 +6,11 @@ from nglab.networks import Network, forward, random_parameters
 from nglab.randomness import stream
 
 
-def make(seed=0, noise=1e-2, network=Network((6, 4, 3)), examples=20_000):
-    return teacher_dataset(network, seed, examples, 500, noise, 5.0, 1.0)
+NETWORK = Network((6, 4, 3))
+
+
+def make(seed=0, noise=1e-2, examples=20_000):
+    return teacher_dataset(NETWORK, seed, examples, 500, noise, 5.0, 1.0)
 
 
 def test_spectrum_of_the_input_covariance():
@@ -26,10 +29,9 @@ def test_inputs_have_that_covariance():
 
 
 def test_noise_has_its_variance_and_sets_the_smallest_loss():
-    network = Network((6, 4, 3))
     data = make(noise=1e-2)
-    teacher = random_parameters(network, 1.0, stream(0, "teacher"))
-    residual = data.train_y[0] - forward(network, teacher, data.train_x[0]).output
+    teacher = random_parameters(NETWORK, 1.0, stream(0, "teacher"))
+    residual = data.train_y[0] - forward(NETWORK, teacher, data.train_x[0]).output
     assert_close(residual.var(), torch.tensor(1e-2).double(), rtol=0.03, atol=0)
     assert data.minimum_loss == 0.5 * 3 * 1e-2
     loss = 0.5 * residual.square().sum(1).mean()

@@ -25,7 +25,9 @@ def one_step(optimizer, network, params, x, y):
 
 
 def sampled_noise(network, samples):
-    return torch.empty(samples, M, network.widths[-1], dtype=torch.float64).normal_(generator=rng(5))
+    return torch.empty(samples, M, network.widths[-1], dtype=torch.float64).normal_(
+        generator=rng(5)
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -59,9 +61,7 @@ def test_large_damping_gives_a_gradient_step(name):
     params, (x, y) = random_params(network), random_batch(network, M)
     damping = 1e12
     new, _ = one_step(ngd(damping), network, params, x, y)
-    for w, old, g in zip(
-        new, params, autograd_gradient(network, list(params), x, y), strict=True
-    ):
+    for w, old, g in zip(new, params, autograd_gradient(network, list(params), x, y), strict=True):
         scaled = (w - old) * damping * network.depth / 0.7
         assert_close(scaled, -g, rtol=1e-3, atol=1e-3)
 
