@@ -1,0 +1,134 @@
+"""What a run leaves in its folder, how it is written and how it is read back."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from nglab.errors import InputError
+
+METRICS: dict[str, str] = {
+    "step": "optimizer steps taken",
+    "examples_seen": "training examples seen: steps × batch size",
+    "passes": "training examples seen ÷ size of the training set",
+    "train_seconds": "seconds of optimisation alone: no evaluation, logging, warm-up",
+    "train_loss": "h on as many training examples as there are test examples: ½ mean ‖y − x_L‖²",
+    "test_loss": "h on the test set",
+    "learning_rate": "α",
+    "damping": "λ (Eq. 21), natural-gradient methods only",
+    "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
+}
+
+FLOOR_FACTOR = 1.1
+"""A run is at the floor when its test loss is at most this many times the smallest possible loss."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run read back: its resolved configuration, the overrides that made it, its rows and its summary."""
+
+    folder: Path
+    config: DictConfig
+    overrides: list[str]
+    metrics: pd.DataFrame
+    summary: dict[str, Any]
+
+
+class MetricsWriter:
+    """`metrics.csv`, a row an evaluation, each row on disk when `write` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "metrics.csv"
+        if path.exists():
+            raise InputError(
+                f"{path} exists: a run never writes over a result; choose another folder"
+            )
+        self.rows: list[dict[str, float]] = []
+        self._file = path.open("w", newline="")
+        self._csv = csv.DictWriter(self._file, fieldnames=list(METRICS), extrasaction="ignore")
+        self._csv.writeheader()
+
+    def write(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+        self._csv.writerow(row)
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write whole or not at all: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)
+
+
+def outcome(metrics: pd.DataFrame, minimum_loss: float | None) -> dict[str, float | int | None]:
+    """Where a run ended, its best test loss, and when it first came within 1.1 × the smallest possible loss."""
+    reached = (
+        metrics[metrics.test_loss <= FLOOR_FACTOR * minimum_loss]
+        if minimum_loss is not None
+        else metrics[:0]
+    )
+    last = metrics.iloc[-1]
+    return {
+        "final_test_loss": finite(last.test_loss),
+        "best_test_loss": finite(metrics.test_loss.min()),
+        "minimum_loss": minimum_loss,
+        "examples_to_floor": int(reached.examples_seen.iloc[0]) if len(reached) else None,
+        "seconds_to_floor": float(reached.train_seconds.iloc[0]) if len(reached) else None,
+        "steps": int(last.step),
+        "skipped_steps": int(last.get("skipped_steps", 0)),
+        "train_seconds": float(last.train_seconds),
+    }
+
+
+def finite(value: float) -> float | None:
+    """JSON knows no infinity: a loss that is not finite is null."""
+    return float(value) if abs(value) < float("inf") else None
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read one run folder. A run still going, or killed, has a summary whose status is "unfinished"."""
+    try:
+        metrics = pd.read_csv(folder / "metrics.csv")
+        summary_file = folder / "summary.json"
+        summary = (
+            json.loads(summary_file.read_text())
+            if summary_file.exists()
+            else {"status": "unfinished"}
+        )
+        config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename} is missing: {folder} is not a whole run folder"
+        ) from error
+    except (ValueError, YAMLError) as error:
+        raise InputError(f"{folder} cannot be read as a run: {error}") from error
+    if not isinstance(config, DictConfig):
+        raise InputError(f"{folder / '.hydra' / 'config.yaml'} is not a mapping of keys to values")
+    return RunRecord(folder, config, [str(o) for o in overrides], metrics, summary)
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Every folder at or below `paths` that holds `metrics.csv`, sorted by path, numbers by value."""
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise InputError(f"{path} is not a folder: give a run's folder, or one that holds runs")
+        below = {file.parent for file in path.rglob("metrics.csv")}
+        if not below:
+            raise InputError(f"{path} holds no run: no metrics.csv at or below it")
+        found |= below
+    return sorted(
+        found, key=lambda p: [(0, int(s), "") if s.isdigit() else (1, 0, s) for s in p.parts]
+    )
