@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# An example of a sweep on a Slurm cluster: a job for every rate and seed, by Hydra's submitit launcher.
+#   pip install hydra-submitit-launcher && scripts/sweep_cluster.sh
+set -euo pipefail
+exec nglab run -m hydra/launcher=submitit_slurm \
+  hydra.launcher.partition="${PARTITION:-cpu}" hydra.launcher.cpus_per_task=2 hydra.launcher.timeout_min=60 \
+  arch=mnist_autoencoder optimizer=sgd optimizer.lr=0.0025,0.005,0.01,0.02,0.04 'seed=range(0,3)' "$@"

@@ -1,0 +1,119 @@
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from nglab import run as run_module
+from nglab.config import check, compose
+from nglab.errors import InputError
+from nglab.run import build, build_stack, run
+from nglab.train import train
+
+SMALL = ["data.train_examples=2000", "data.test_examples=200", "train.passes=1"]
+
+
+def config(*overrides):
+    return check(compose([*SMALL, *overrides]))
+
+
+def test_a_run_leaves_its_record(tmp_path):
+    summary = run(config("seed=3"), tmp_path, progress=False)
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert rows.examples_seen.tolist() == [0, 1000, 2000]
+    assert rows.test_loss.iloc[-1] < rows.test_loss.iloc[0]
+    assert rows.damping.iloc[-1] < 1e-2 and rows.reduction_ratio.notna()[1:].all()
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["status"] == "finished" and summary["seed"] == 3
+    assert summary["minimum_loss"] == pytest.approx(1e-5)
+    assert summary["final_test_loss"] == rows.test_loss.iloc[-1]
+    assert summary["dtype"] == "float64" and summary["threads"] == torch.get_num_threads()
+    assert (tmp_path / "loss.png").stat().st_size > 1000
+
+
+def test_the_same_seed_gives_the_same_metrics(tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run(config("optimizer=ngd"), tmp_path / name, progress=False)
+        tables.append(pd.read_csv(tmp_path / name / "metrics.csv").drop(columns="train_seconds"))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_divergence_is_a_result(tmp_path):
+    summary = run(config("optimizer=sgd", "optimizer.lr=10"), tmp_path, progress=False)
+    assert summary["status"] == "diverged" and summary["final_test_loss"] is None
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) >= 2
+    assert (tmp_path / "loss.png").exists()
+
+
+def test_a_run_that_ends_above_its_start_diverged(tmp_path):
+    overrides = ["arch=mlp", "arch.activation=sigmoid", "optimizer=sgd", "optimizer.lr=30"]
+    summary = run(config(*overrides), tmp_path, progress=False)
+    assert summary["status"] == "diverged"
+
+
+def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):
+    def interrupted(*args):
+        rows = train(*args)
+        yield next(rows)
+        yield next(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(config(), tmp_path, progress=False)
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) == 2
+
+
+def test_a_failing_run_leaves_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "build", lambda config: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(config(), tmp_path, progress=False)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["status"] == "failed" and "ZeroDivisionError" in summary["traceback"]
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    run(config(), tmp_path, progress=False)
+    before = (tmp_path / "summary.json").read_text()
+    with pytest.raises(InputError, match="never writes over a result"):
+        run(config(), tmp_path, progress=False)
+    assert (tmp_path / "summary.json").read_text() == before
+
+
+@pytest.mark.parametrize("initial", [1.0, 1e-4, 1e-8])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_starting_damping_stays_finite(initial, dtype, tmp_path):
+    overrides = [
+        f"optimizer.damping.initial={initial}",
+        f"dtype={dtype}",
+        "optimizer.batch_size=200",
+    ]
+    run(config(*overrides), tmp_path, progress=False)
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert (rows.test_loss < 100 * rows.test_loss[0]).all()  # False for a NaN
+    assert rows.damping.iloc[-1] >= 1e-8
+
+
+def test_optimizers_of_one_seed_start_alike_and_see_the_same_data():
+    sgd, ngd = build(config("optimizer=sgd")), build(config("optimizer=ngd"))
+    assert all(torch.equal(a, b) for a, b in zip(sgd.params, ngd.params, strict=True))
+    assert torch.equal(sgd.dataset.train_y, ngd.dataset.train_y)
+
+
+def test_both_precisions_start_alike():
+    double, single = build(config()), build(config("dtype=float32"))
+    assert all(torch.equal(a.float(), b) for a, b in zip(double.params, single.params, strict=True))
+
+
+def test_a_stack_holds_each_data_set_once():
+    configs = [
+        config(f"seed={s}", "optimizer=sgd", f"optimizer.lr={a}")
+        for a in (0.1, 0.2)
+        for s in (0, 1)
+    ]
+    problem = build_stack(configs)
+    assert problem.members == [0, 1, 0, 1] and len(problem.dataset.train_x) == 2
+    assert problem.optimizer.lr.tolist() == [0.1, 0.1, 0.2, 0.2]
