@@ -1,0 +1,3 @@
+"""A laboratory for natural-gradient descent."""
+
+__version__ = "0.1.0"

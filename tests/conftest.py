@@ -1,0 +1,5 @@
+"""One thread, set before torch is imported: pytest-xdist runs the small tests side by side."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
