@@ -46,15 +46,19 @@ class Network:
             by_shape.setdefault(shape, []).append(i)
         return list(by_shape.values())
 
-    @property
+    @cached_property
     def phi(self) -> Activation:
         return ACTIVATIONS[self.activation]
+
+    @cached_property
+    def linear(self) -> bool:
+        return self.activation == "identity"
 
 
 class Layers(Sequence[Tensor]):
     """A tensor for each layer; those of a group are views of one stack.
 
-    `layers[i]` is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and `batched[g]` the
+    `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and `batched[g]` the
     same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product is 1: what the batched
     and the plain matrix products of BLAS take.
     """
@@ -64,7 +68,7 @@ class Layers(Sequence[Tensor]):
         self.stacks = stacks
         self.batched = [as_batch(stack) for stack in stacks]
         place = {i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)}
-        self._layers = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
+        self.views = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
 
     @classmethod
     def of(cls, network: Network, layers: Sequence[Tensor]) -> "Layers":
@@ -76,28 +80,28 @@ class Layers(Sequence[Tensor]):
         return Layers(self.network, [function(stack) for stack in self.stacks])
 
     def __getitem__(self, i):  # type: ignore[no-untyped-def]
-        return self._layers[i]
+        return self.views[i]
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(self.views)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter(self._layers)
+        return iter(self.views)
 
-    @property
+    @cached_property
     def leading(self) -> torch.Size:
         """The replica axes `...`."""
-        return self._layers[0].shape[:-2]
+        return self.views[0].shape[:-2]
 
     @cached_property
     def transposed(self) -> list[Tensor]:
         """W_iᵀ (views)."""
-        return [w.mT for w in self._layers]
+        return [w.mT for w in self.views]
 
     @cached_property
     def without_bias(self) -> list[Tensor]:
         """W_i less its bias column (views): what the error flows back through."""
-        return [w[..., :n] for w, n in zip(self._layers, self.network.widths[:-1], strict=True)]
+        return [w[..., :n] for w, n in zip(self.views, self.network.widths[:-1], strict=True)]
 
 
 class Activations:
@@ -119,6 +123,16 @@ class Activations:
         self.output = ones(1, network.widths[-1])[0]
         self.x = [x[..., :n] for x, n in zip(self.inputs, network.widths, strict=False)]
         self.x.append(self.output)
+        self.z = self.x[1:]  # where z_i is computed, and φ applied in place
+        first = network.groups[0] == [0] and not network.bias and not leading
+        self._takes_input = first  # x_0 need not be copied beside other layers' inputs or a 1
+
+    def load(self, x: Tensor) -> None:
+        """Make x the input x_0: the tensor itself where the layout allows it, else a copy."""
+        if self._takes_input:
+            self.x[0] = self.inputs.views[0] = self.inputs.batched[0] = x
+        else:
+            self.x[0].copy_(x)
 
 
 class Errors:
@@ -154,12 +168,13 @@ def forward(
 ) -> Activations:
     """Eq. 1: x_i = φ_i(W_i x_{i-1} + b_i), layer L linear. `x` is `[..., M, n_0]` (broadcast over replicas)."""
     out = out or Activations(network, x.shape[-2], params[0])
-    out.x[0].copy_(x)
-    last = network.depth - 1
-    for i, w_t in enumerate(params.transposed):
-        z = torch.matmul(out.inputs[i], w_t, out=out.x[i + 1])
-        if i < last:
-            network.phi.apply_(z)
+    out.load(x)
+    multiply = torch.matmul if params.leading else torch.mm  # the same, decided once
+    apply_ = None if network.linear else network.phi.apply_
+    for x_in, w_t, z in zip(out.inputs.views, params.transposed, out.z, strict=True):
+        multiply(x_in, w_t, out=z)
+        if apply_ and z is not out.output:
+            apply_(z)
     return out
 
 
@@ -168,11 +183,13 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
 
     Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i.
     """
-    linear = network.activation == "identity"
+    e, w = errors.layers.views, params.without_bias
+    multiply = torch.matmul if params.leading else torch.mm
+    chain_ = None if network.linear else network.phi.chain_
     for i in range(network.depth - 1, 0, -1):
-        torch.matmul(errors.layers[i], params.without_bias[i], out=errors.layers[i - 1])
-        if not linear:
-            network.phi.chain_(errors.sets[i - 1], activations.x[i].unsqueeze(-3))
+        multiply(e[i], w[i], out=e[i - 1])
+        if chain_:
+            chain_(errors.sets[i - 1], activations.x[i].unsqueeze(-3))
     return errors
 
 

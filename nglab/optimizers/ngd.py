@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nglab.curvature.kronecker import SPLITS, second_moment
+from nglab.curvature.kronecker import SPLITS, KroneckerFactors
 from nglab.damping import LevenbergMarquardt, as_like
 from nglab.likelihoods import Gaussian
 from nglab.networks import (
@@ -14,28 +14,12 @@ from nglab.networks import (
     Layers,
     Network,
     add_outer_,
-    as_batch,
     backward,
     forward,
 )
 from nglab.optimizers.base import Streams
-from nglab.solvers.cholesky import damped_inverse_
 
 CEILING = 10.0
-
-
-class Blocks:
-    """Kept memory of a group of layers: gradient, factors and direction, `[layers, ..., rows, columns]`."""
-
-    def __init__(self, weights: Tensor) -> None:
-        *leading, n, n_in = weights.shape
-        self.gradient = torch.empty_like(weights)  # ⟨e_i x_{i-1}ᵀ⟩
-        self.direction = torch.empty_like(weights)  # L d_i
-        self.product = torch.empty_like(weights)
-        self.factor_in = weights.new_empty(*leading, n_in, n_in)  # Λ_i, then its damped inverse
-        self.factor_out = weights.new_empty(*leading, n, n)  # Λ̃_i, then its damped inverse
-        self.scratch_in = torch.empty_like(self.factor_in)
-        self.scratch_out = torch.empty_like(self.factor_out)
 
 
 @dataclass
@@ -52,8 +36,10 @@ class NGDState:
     activations: Activations
     errors: Errors  # set 0: the true targets; sets 1 … K: targets sampled from the model
     squares: Tensor  # of e_L, for the loss
-    blocks: list[Blocks]
-    trial: Layers
+    factors: KroneckerFactors
+    gradient: Layers  # G_i = ⟨e_i x_{i-1}ᵀ⟩
+    direction: Layers  # L d_i
+    trial: Layers  # the parameters after the step, until it is taken
     ceiling: Tensor | None = None  # the largest batch loss that a step may leave
 
 
@@ -65,8 +51,8 @@ class NGD:
     The true targets make the gradient only. Everything is computed anew at each step.
 
     A step is not taken, and λ rises, where a factor cannot be inverted or where it would throw the batch's loss above
-    `CEILING` times that of the first batch. This rule is ours: the default λ₀ never needs it; with a small one it brings
-    back runs whose first steps leave the region where any quadratic model holds.
+    `CEILING` times that of the first batch. This rule is ours: the default λ₀ never needs it; with a small one it
+    brings back runs whose first steps leave the region where any quadratic model holds.
     """
 
     lr: float | Tensor  # α
@@ -86,7 +72,9 @@ class NGD:
             activations=Activations(network, self.batch_size, params[0]),
             errors=Errors(network, self.batch_size, 1 + self.samples, params[0]),
             squares=params[0].new_empty(*params.leading, self.batch_size, network.widths[-1]),
-            blocks=[Blocks(weights) for weights in params.stacks],
+            factors=KroneckerFactors(params),
+            gradient=params.map(torch.empty_like),
+            direction=params.map(torch.empty_like),
             trial=params.map(torch.empty_like),
         )
 
@@ -105,9 +93,11 @@ class NGD:
             state.ceiling = CEILING * loss
         alpha = as_like(self.lr, loss)
         decrease, solved = self._directions(state)
-        for w, block, trial in zip(params.stacks, state.blocks, state.trial.stacks, strict=True):
-            step_size = alpha[..., None, None]
-            torch.addcmul(w, step_size, block.direction, value=1 / network.depth, out=trial)
+        step_size = alpha[..., None, None]
+        for w, d, trial in zip(
+            params.stacks, state.direction.stacks, state.trial.stacks, strict=True
+        ):
+            torch.addcmul(w, step_size, d, value=1 / network.depth, out=trial)
 
         forward(network, state.trial, x, activations)
         Gaussian.error(activations.output, y, out=true_error)
@@ -128,26 +118,24 @@ class NGD:
         return params, state
 
     def _directions(self, state: NGDState) -> tuple[Tensor, Tensor]:
-        """Write L d_i = (Λ̃_i + ·)⁻¹ G_i (Λ_i + ·)⁻¹ into each block, from the passes that `state` holds.
+        """Write L d_i = (Λ̃_i + ·)⁻¹ G_i (Λ_i + ·)⁻¹ into `state.direction`, from the passes that `state` holds.
 
         Returns Σ_i tr(d_iᵀ G_i) and whether every factor could be inverted, both `[...]`.
         """
-        inputs, errors = state.activations.inputs.batched, state.errors
-        root = state.damping.sqrt()
-        decrease, solved = torch.zeros_like(root), torch.ones_like(root, dtype=torch.bool)
-        for block, x_in, e_true, e_sampled in zip(
-            state.blocks, inputs, errors.rows(0, 1), errors.rows(1), strict=True
-        ):
-            add_outer_(as_batch(block.gradient), e_true, x_in, scale=1 / self.batch_size, keep=0)
-            second_moment(x_in, out=as_batch(block.factor_in))
-            second_moment(e_sampled, out=as_batch(block.factor_out))
-            damping_in, damping_out = SPLITS[self.split](root, block.factor_in, block.factor_out)
-            solved &= damped_inverse_(block.factor_in, damping_in, block.scratch_in).all(0)
-            solved &= damped_inverse_(block.factor_out, damping_out, block.scratch_out).all(0)
-            torch.matmul(block.factor_out, block.gradient, out=block.product)
-            torch.matmul(block.product, block.factor_in, out=block.direction)
-            torch.mul(block.direction, block.gradient, out=block.product)
-            decrease += block.product.sum((0, -2, -1))
+        inputs, errors, factors = state.activations.inputs.batched, state.errors, state.factors
+        for g, e_true, x_in in zip(state.gradient.batched, errors.rows(0, 1), inputs, strict=True):
+            add_outer_(g, e_true, x_in, scale=1 / self.batch_size, keep=0)
+        factors.average_(inputs, errors.rows(1))
+        factors.damp_(state.damping.sqrt(), SPLITS[self.split])
+        solved = factors.invert_()
+        decrease = torch.zeros_like(state.damping)
+        for g, d, product, inverse_in, inverse_out in zip(
+            state.gradient.stacks, state.direction.stacks, state.trial.stacks,
+            factors.inputs, factors.errors, strict=True,
+        ):  # fmt: skip
+            torch.matmul(inverse_out, g, out=product)
+            torch.matmul(product, inverse_in, out=d)
+            decrease += torch.mul(d, g, out=product).sum((0, -2, -1))
         return decrease.div_(state.network.depth), solved
 
     def diagnostics(self, state: NGDState) -> dict[str, Tensor]:

@@ -17,7 +17,8 @@ class SGDState:
     activations: Activations
     errors: Errors
     errors_transposed: list[Tensor]
-    rate: float | Tensor  # α / M: a float, or [replicas, 1, 1, 1]
+    output_error: Tensor  # e_L
+    rate: float | Tensor  # α / M: a float, or [replicas, 1, 1]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class SGD:
             Activations(network, self.batch_size, params[0]),
             errors,
             [e.mT for e in errors.layers.batched],
-            rate if isinstance(rate, float) else rate.to(params[0])[:, None, None, None],
+            errors.layers[-1],
+            rate if isinstance(rate, float) else rate.to(params[0])[:, None, None],
         )
 
     def step(
@@ -46,8 +48,7 @@ class SGD:
     ) -> tuple[Layers, SGDState]:
         activations, errors = state.activations, state.errors
         forward(state.network, params, x, activations)
-        Gaussian.error(activations.output, y, out=errors.layers[-1])
-        errors.output.mul_(state.rate)
+        Gaussian.error(activations.output, y, out=state.output_error).mul_(state.rate)
         backward(state.network, params, activations, errors)
         for w, e_t, x_in in zip(
             params.batched, state.errors_transposed, activations.inputs.batched, strict=True
