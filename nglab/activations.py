@@ -2,6 +2,7 @@
 
 `apply_` replaces z by φ(z); `chain_` replaces an error e by φ'(z) ∘ e (the Hadamard product of Eq. 8).
 Both work in place on tensors of any shape; `chain_` broadcasts x over leading axes of e.
+`bend` gives φ''(z) / φ'(z), which the Hessian asks for.
 """
 
 from collections.abc import Callable
@@ -15,23 +16,29 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Activation:
-    """φ as two in-place operations: `apply_(z) -> x` and `chain_(e, x) -> φ'(z) ∘ e`."""
+    """`apply_(z) -> x` and `chain_(e, x) -> φ'(z) ∘ e` in place; `bend(x) -> φ''(z) / φ'(z)`."""
 
     apply_: Callable[[Tensor], Tensor]
     chain_: Callable[[Tensor, Tensor], Tensor]
+    bend: Callable[[Tensor], Tensor]
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda z: z, lambda e, x: e),
-    "tanh": Activation(  # φ' = 1 − x²
-        torch.tanh_, lambda e, x: aten.tanh_backward.grad_input(e, x, grad_input=e)
+    "identity": Activation(lambda z: z, lambda e, x: e, torch.zeros_like),
+    "tanh": Activation(  # φ' = 1 − x², φ'' = −2x φ'
+        torch.tanh_,
+        lambda e, x: aten.tanh_backward.grad_input(e, x, grad_input=e),
+        lambda x: -2 * x,
     ),
-    "sigmoid": Activation(  # φ' = x (1 − x)
-        torch.sigmoid_, lambda e, x: aten.sigmoid_backward.grad_input(e, x, grad_input=e)
+    "sigmoid": Activation(  # φ' = x (1 − x), φ'' = (1 − 2x) φ'
+        torch.sigmoid_,
+        lambda e, x: aten.sigmoid_backward.grad_input(e, x, grad_input=e),
+        lambda x: 1 - 2 * x,
     ),
-    "relu": Activation(torch.relu_, lambda e, x: e.mul_(x > 0)),
-    "softplus": Activation(  # φ' = sigmoid(z) = 1 − e^{−x}
+    "relu": Activation(torch.relu_, lambda e, x: e.mul_(x > 0), torch.zeros_like),
+    "softplus": Activation(  # φ' = sigmoid(z) = 1 − e^{−x}, φ'' = e^{−x} φ'
         lambda z: torch.logaddexp(z, torch.zeros_like(z), out=z),
         lambda e, x: e.mul_(-torch.expm1(-x)),
+        lambda x: torch.exp(-x),
     ),
 }

@@ -1,0 +1,77 @@
+"""What every curvature matrix is: a symmetric P × P operator that is applied and never stored.
+
+Vectors are `[P]`, several at once `[..., P, k]` with the replicas in front. P counts all parameters, layer after
+layer, each flattened row by row (`nglab.linearised`). Every matrix is scaled as the loss: a mean over examples.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+from nglab.linearised import from_vector, to_vector
+from nglab.networks import Layers, Network
+
+
+class Operator(ABC):
+    """A curvature matrix C of `network` at `params`."""
+
+    def __init__(self, network: Network, params: Layers) -> None:
+        self.network, self.params = network, params
+
+    @abstractmethod
+    def multiply(self, v: list[Tensor]) -> list[Tensor]:
+        """C v for k directions given layer by layer, `[..., k, n_i, m_i]`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        parameters = sum(rows * columns for rows, columns in self.network.shapes)
+        return parameters, parameters
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        if v.dim() == 1:
+            return (self @ v.unsqueeze(-1)).squeeze(-1)
+        return to_vector(self.multiply(from_vector(self.network, v.mT))).mT
+
+    def to_dense(self) -> Tensor:
+        """C as a matrix `[..., P, P]`: for tests and small networks."""
+        like = self.params[0]
+        eye = torch.eye(self.shape[0], dtype=like.dtype, device=like.device)
+        return self @ eye.expand(*like.shape[:-2], *self.shape)
+
+    def as_linear_operator(self) -> LinearOperator:
+        """C for SciPy's sparse solvers, on the CPU in the parameters' precision (one network, no replicas)."""
+        like = self.params[0]
+
+        def multiply(v: np.ndarray) -> np.ndarray:
+            return (self @ torch.as_tensor(v, dtype=like.dtype, device=like.device)).cpu().numpy()
+
+        dtype = torch.empty(0, dtype=like.dtype).numpy().dtype
+        return LinearOperator(
+            self.shape,
+            matvec=multiply,
+            rmatvec=multiply,
+            matmat=multiply,
+            rmatmat=multiply,
+            dtype=dtype,
+        )
+
+
+class BlockDiagonal(Operator):
+    """C with the blocks between different layers set to zero.
+
+    A product costs L products with C: direction i holds V_i alone, and block i of its image is kept.
+    """
+
+    def __init__(self, whole: Operator) -> None:
+        super().__init__(whole.network, whole.params)
+        self.whole = whole
+
+    def multiply(self, v: list[Tensor]) -> list[Tensor]:
+        return [self._block(v, i) for i in range(len(v))]
+
+    def _block(self, v: list[Tensor], i: int) -> Tensor:
+        alone = [v_j if j == i else torch.zeros_like(v_j) for j, v_j in enumerate(v)]
+        return self.whole.multiply(alone)[i]
