@@ -171,6 +171,56 @@ def list_runs(arguments: list[str]) -> None:
     print(table_of(Path(args.root)).to_string(index=False))
 
 
+def figure2(arguments: list[str]) -> None:
+    """integrate the natural-gradient flow of linear networks and draw Figure 2
+
+    Loss along the flow for Eq. 10, for the exact step in closed form, and the line e^(-2t).
+
+    examples:
+      nglab figure2
+      nglab figure2 out=outputs/mine
+    """
+    parser = parser_of("figure2", figure2)
+    parser.add_argument(
+        "out", nargs="?", metavar="out=DIR", type=out_folder, default=Path("outputs/figure2"),
+        help="default outputs/figure2",
+    )  # fmt: skip
+    args = parser.parse_args(arguments)
+
+    from nglab.figure2 import figure2 as make
+
+    show_log()
+    for file in make(args.out):
+        print(file)
+
+
+def claims(arguments: list[str]) -> None:
+    """check every mathematical claim of the two papers
+
+    Prints what was expected and what was measured, writes claims.csv, claims.md and pictures; the exit status is 1
+    where a measured number leaves its expectation.
+
+    examples:
+      nglab claims
+      nglab claims claims=fisher-rank,exponential
+      nglab claims out=outputs/mine
+    """
+    parser = parser_of("claims", claims)
+    keys = "claims=NAME,… (default all), out=DIR (default outputs/claims)"
+    parser.add_argument("settings", nargs="*", metavar="key=value", help=keys)
+    settings = {"claims": "", "out": "outputs/claims"}
+    for text in parser.parse_args(arguments).settings:
+        key, _, value = text.partition("=")
+        if key not in settings or not value:
+            raise InputError(f"{text}: must be claims=NAME,… or out=DIR")
+        settings[key] = value
+
+    from nglab.claims.report import run_claims
+
+    if not run_claims([n for n in settings["claims"].split(",") if n], Path(settings["out"])):
+        sys.exit(1)
+
+
 def data(arguments: list[str]) -> None:
     """fetch a data set, verify it, and say where it lies
 
@@ -230,6 +280,13 @@ def data_root(text: str) -> Path:
     return Path(folder)
 
 
+def out_folder(text: str) -> Path:
+    key, _, folder = text.partition("=")
+    if key != "out" or not folder:
+        raise argparse.ArgumentTypeError(f"{text}: must be out=DIR")
+    return Path(folder)
+
+
 def as_list(override: str) -> str:
     """panels=A,B as panels=[A,B], which Hydra would else take for a sweep."""
     key, _, value = override.partition("=")
@@ -239,6 +296,8 @@ def as_list(override: str) -> str:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "run": run,
     "figure1": figure1,
+    "figure2": figure2,
+    "claims": claims,
     "plot": plot,
     "collect": collect,
     "list": list_runs,

@@ -17,6 +17,8 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from nglab.errors import InputError
 
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu", "softplus")
+SPLITS = ("equal", "pi")
+FORMS = ("eq16", "shells", "tikhonov")
 DTYPES = ("float64", "float32")
 MNIST_PIXELS, MNIST_TRAIN, MNIST_TEST = 784, 60_000, 10_000
 
@@ -70,6 +72,26 @@ class NGDConfig:
 
 
 @dataclass
+class RuleConfig:
+    initial: float  # λ at the start
+    min: float
+
+
+@dataclass
+class NGDExactConfig:
+    name: str
+    form: str  # how δ is computed, nglab/linear.py
+    statistics: str  # Σ of the batch, or the teacher data's own
+    lr: float  # α
+    batch_size: int  # M
+    cutoff: float  # what counts as out of a layer's reach
+    damping: RuleConfig
+
+
+OptimizerConfig = SGDConfig | NGDConfig | NGDExactConfig
+
+
+@dataclass
 class InitConfig:
     gain: float  # g: weights are N(0, g²/n_in)
 
@@ -86,7 +108,7 @@ class Config:
 
     arch: ArchConfig
     data: TeacherConfig | MnistConfig
-    optimizer: SGDConfig | NGDConfig
+    optimizer: OptimizerConfig
     init: InitConfig
     train: TrainConfig
     seed: int
@@ -95,7 +117,7 @@ class Config:
 
 
 DATA: dict[str, type] = {"teacher": TeacherConfig, "mnist": MnistConfig}
-OPTIMIZERS: dict[str, type] = {"sgd": SGDConfig, "ngd": NGDConfig}
+OPTIMIZERS: dict[str, type] = {"sgd": SGDConfig, "ngd": NGDConfig, "ngd_exact": NGDExactConfig}
 TYPES: dict[object, str] = {
     bool: "true or false",
     float: "a number",
@@ -150,6 +172,7 @@ def check(cfg: DictConfig) -> Config:
     check_arch(config.arch)
     check_data(config.data, config.arch.widths)
     check_optimizer(config.optimizer, config.data.train_examples)
+    check_exact(config)
     check_train(config)
     demand(0 < config.init.gain < inf, "init.gain", config.init.gain, "above 0 and finite")
     demand(0 <= config.seed < 2**63, "seed", config.seed, "from 0 to 2^63 − 1")
@@ -187,25 +210,41 @@ def check_split(split: str, examples: int, most: int) -> None:
     demand(examples <= most, f"data.{split}_examples", examples, f"at most {most}, all MNIST has")
 
 
-def check_optimizer(optimizer: SGDConfig | NGDConfig, train_examples: int) -> None:
+def check_optimizer(optimizer: OptimizerConfig, train_examples: int) -> None:
     batch_size = optimizer.batch_size
     demand(0 < optimizer.lr < inf, "optimizer.lr", optimizer.lr, "above 0 and finite")
     demand(batch_size >= 1, "optimizer.batch_size", batch_size, "1 or more")
     right = f"at most data.train_examples={train_examples}"
     demand(batch_size <= train_examples, "optimizer.batch_size", batch_size, right)
-    if isinstance(optimizer, NGDConfig):
+    if isinstance(optimizer, NGDConfig | NGDExactConfig):
         right = "below 2: from there on a quadratic model predicts no decrease"
         demand(optimizer.lr < 2, "optimizer.lr", optimizer.lr, right)
-        demand(optimizer.samples >= 1, "optimizer.samples", optimizer.samples, "1 or more")
         check_damping(optimizer.damping)
+    if isinstance(optimizer, NGDConfig):
+        demand(optimizer.samples >= 1, "optimizer.samples", optimizer.samples, "1 or more")
 
 
-def check_damping(damping: DampingConfig) -> None:
+def check_damping(damping: DampingConfig | RuleConfig) -> None:
     key = "optimizer.damping"
     demand(0 < damping.initial < inf, f"{key}.initial", damping.initial, "above 0 and finite")
     right = f"from 0 to {key}.initial={damping.initial:g}"
     demand(0 <= damping.min <= damping.initial, f"{key}.min", damping.min, right)
-    demand(damping.split in ("equal", "pi"), f"{key}.split", damping.split, "equal or pi")
+    if isinstance(damping, DampingConfig):
+        demand(damping.split in SPLITS, f"{key}.split", damping.split, one_of(SPLITS))
+
+
+def check_exact(config: Config) -> None:
+    """What optimizer=ngd_exact asks of the network and the data."""
+    exact, arch = config.optimizer, config.arch
+    if not isinstance(exact, NGDExactConfig):
+        return
+    right = "identity with optimizer=ngd_exact, which is for linear networks"
+    demand(arch.activation == "identity", "arch.activation", arch.activation, right)
+    demand(not arch.bias, "arch.bias", arch.bias, "false with optimizer=ngd_exact")
+    demand(exact.form in FORMS, "optimizer.form", exact.form, one_of(FORMS))
+    known = ["batch", "population"] if isinstance(config.data, TeacherConfig) else ["batch"]
+    demand(exact.statistics in known, "optimizer.statistics", exact.statistics, one_of(known))
+    demand(1e-6 <= exact.cutoff < 1, "optimizer.cutoff", exact.cutoff, "from 1e-6 to below 1")
 
 
 def check_train(config: Config) -> None:

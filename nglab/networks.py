@@ -58,9 +58,9 @@ class Network:
 class Layers(Sequence[Tensor]):
     """A tensor for each layer; those of a group are views of one stack.
 
-    `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]` and `batched[g]` the
-    same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product is 1: what the batched
-    and the plain matrix products of BLAS take.
+    `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
+    and `batched[g]` the same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product
+    is 1: what the batched and the plain matrix products of BLAS take.
     """
 
     def __init__(self, network: Network, stacks: list[Tensor]) -> None:

@@ -11,17 +11,19 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from nglab import __version__
-from nglab.config import Config, MnistConfig, NGDConfig
+from nglab.config import Config, MnistConfig, NGDConfig, SGDConfig, TeacherConfig
 from nglab.damping import LevenbergMarquardt
 from nglab.data.dataset import Dataset
-from nglab.data.teacher import teacher_dataset
+from nglab.data.teacher import input_covariance_root, teacher_dataset
 from nglab.figures.plot import save_loss_figure
 from nglab.networks import Network, random_parameters
 from nglab.optimizers.base import Optimizer
 from nglab.optimizers.ngd import NGD
+from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 from nglab.records import MetricsWriter, outcome, write_json
@@ -163,10 +165,21 @@ def build_dataset(config: Config, network: Network) -> Dataset:
 
 def build_optimizer(config: Config) -> Optimizer:
     chosen = config.optimizer
+    if isinstance(chosen, SGDConfig):
+        return SGD(chosen.lr, chosen.batch_size)
+    rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
     if isinstance(chosen, NGDConfig):
-        damping = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
-        return NGD(chosen.lr, chosen.batch_size, chosen.samples, damping, chosen.damping.split)
-    return SGD(chosen.lr, chosen.batch_size)
+        return NGD(chosen.lr, chosen.batch_size, chosen.samples, rule, chosen.damping.split)
+    moment = input_moment(config) if chosen.statistics == "population" else None
+    return NGDExact(chosen.lr, chosen.batch_size, chosen.form, chosen.cutoff, rule, moment)
+
+
+def input_moment(config: Config) -> Tensor:
+    """Σ of the teacher data's inputs, `[n_0, n_0]`."""
+    assert isinstance(config.data, TeacherConfig)
+    generator = stream(config.seed, "covariance")
+    root = input_covariance_root(config.arch.widths[0], config.data.spectrum_decay, generator)
+    return root @ root.mT
 
 
 def resolve_device(name: str) -> torch.device:

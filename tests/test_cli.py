@@ -92,7 +92,7 @@ def test_the_help_of_run_lists_groups_and_keys(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("command", "hint"), [("figure", "did you mean figure1?"), ("zzz", "there are run, figure1,")]
+    ("command", "hint"), [("figur1", "did you mean figure1?"), ("zzz", "there are run, figure1,")]
 )
 def test_a_mistyped_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nglab(command) == 2
@@ -313,7 +313,7 @@ complete_line() {{
   _nglab
   echo "${{COMPREPLY[*]}}"
 }}
-complete_line "nglab fi" 1
+complete_line "nglab pl" 1
 complete_line "nglab run -m arch=sq" 3
 complete_line "nglab run optimizer.l" 2
 """
@@ -321,4 +321,4 @@ complete_line "nglab run optimizer.l" 2
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout.split("\n") == ["figure1", "square", "optimizer.lr=", ""]
+    assert done.stdout.split("\n") == ["plot", "square", "optimizer.lr=", ""]

@@ -108,7 +108,7 @@ def test_every_preset_of_figure_1_composes(preset: str) -> None:
         ("optimizer.samples=0", "optimizer.samples=0: must be 1 or more"),
         ("optimizer.damping.initial=0", "optimizer.damping.initial=0.0: must be above 0"),
         ("optimizer.damping.min=1", "optimizer.damping.min=1.0: must be from 0 to"),
-        ("optimizer.damping.split=half", "optimizer.damping.split=half: must be equal or pi"),
+        ("optimizer.damping.split=half", "optimizer.damping.split=half: must be one of equal, pi"),
         ("optimizer.damping=0.1", "optimizer.damping=0.1: must be a group of keys"),
         ("arch.widths=20", "arch.widths=20: must be a list of whole numbers"),
         ("arch.widths=[20,x]", "arch.widths=[20, 'x']: must be a list of whole numbers"),

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nglab.figures import style
+from nglab.figures.markdown import pipe_table
 from nglab.records import FLOOR_FACTOR
 
 METHODS = ("SGD", "NGD")
@@ -276,8 +277,3 @@ def number(value: float) -> str:
     if np.isnan(value):
         return "–"
     return "∞" if np.isinf(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def pipe_table(rows: Sequence[dict[str, str]]) -> str:
-    cells = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -5,7 +5,6 @@ from nglab.data.teacher import input_covariance_root, teacher_dataset
 from nglab.networks import Network, forward, random_parameters
 from nglab.randomness import stream
 
-
 NETWORK = Network((6, 4, 3))
 
 

@@ -1,0 +1,129 @@
+"""Natural-gradient descent with the exact expressions for deep linear networks (nglab/linear.py), damped."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from nglab.damping import LevenbergMarquardt, as_like
+from nglab.errors import InputError
+from nglab.likelihoods import Gaussian
+from nglab.linear import FORMS, Whitened, second_moment_root, whiten
+from nglab.networks import Activations, Layers, Network, forward
+from nglab.optimizers.base import Streams
+
+
+@dataclass
+class NGDExactState:
+    """λ, ρ and the count of steps not taken; kept memory; K and K⁺ of a known Σ = K Kᵀ."""
+
+    network: Network
+    damping: Tensor  # λ_k
+    reduction_ratio: Tensor  # ρ_k of the last step
+    skipped_steps: Tensor  # steps that were not finite
+    activations: Activations
+    error: Tensor  # e_L `[M, n_L]`
+    root: tuple[Tensor, Tensor] | None
+
+
+@dataclass(frozen=True)
+class NGDExact:
+    """W_i ← W_i + α δ_i with δ from `form`, damped by an adaptive λ (Eq. 21).
+
+    eq16      Eq. 16, its pseudo-inverses damped by √λ: Eq. 20 with Λ̃_i known from the weights, not sampled
+    shells    the natural gradient of every deep linear network, its pseudo-inverses damped by √λ
+    tikhonov  (F + λI)⁻¹ ∇h
+
+    Σ is `input_moment` where it is known, else the batch's ⟨x xᵀ⟩. Linear networks without bias, one at a time.
+    """
+
+    lr: float  # α
+    batch_size: int  # M
+    form: str  # a key of FORMS
+    cutoff: float  # singular values below cutoff × the norm count as zero: what a layer cannot move, Σ's null space
+    damping: LevenbergMarquardt  # the rule of λ
+    input_moment: Tensor | None = field(default=None, compare=False)  # Σ `[n_0, n_0]`
+
+    def init(self, network: Network, params: Layers, streams: Streams) -> NGDExactState:
+        """Raises InputError where the network is not linear, has a bias, or is a stack."""
+        demand_linear(network, params)
+        zero = params[0].new_zeros(())
+        moment = self.input_moment
+        return NGDExactState(
+            network,
+            damping=zero + as_like(self.damping.initial, zero),
+            reduction_ratio=zero.clone(),
+            skipped_steps=zero.clone(),
+            activations=Activations(network, self.batch_size, params[0]),
+            error=zero.new_empty(self.batch_size, network.widths[-1]),
+            root=None if moment is None else self._root(moment.to(params[0])),
+        )
+
+    def step(
+        self, params: Layers, state: NGDExactState, x: Tensor, y: Tensor
+    ) -> tuple[Layers, NGDExactState]:
+        loss = self._loss(params, state, x, y)
+        whitened = self._whiten(params, state, x)
+        direction = self._direction(whitened, state.damping)
+
+        trial = params.map(torch.clone)
+        for w, delta in zip(trial, direction, strict=True):
+            w.add_(delta, alpha=self.lr)
+        trial_loss = self._loss(trial, state, x, y)
+        taken = trial_loss.isfinite()
+        for w, new in zip(params.stacks, trial.stacks, strict=True):
+            torch.where(taken, new, w, out=w)
+
+        # footnote 1: Σ_i tr(δ_iᵀ ⟨e_i x_{i-1}ᵀ⟩) = ⟨R̂, Ĵδ⟩
+        slope = (whitened.residual * whitened.push(direction)).sum()
+        predicted = (self.lr - self.lr**2 / 2) * slope
+        state.reduction_ratio = (loss - trial_loss) / predicted  # ρ_k
+        state.damping = self.damping.update(
+            state.damping,
+            state.reduction_ratio,
+            failed=~taken,
+            informative=predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss,
+        )
+        state.skipped_steps += ~taken
+        return params, state
+
+    def _loss(self, params: Layers, state: NGDExactState, x: Tensor, y: Tensor) -> Tensor:
+        """h of the batch; e_L stays in `state.error`."""
+        output = forward(state.network, params, x, state.activations).output
+        return Gaussian.loss(Gaussian.error(output, y, out=state.error))
+
+    def _whiten(self, params: Layers, state: NGDExactState, x: Tensor) -> Whitened:
+        """The network with the residual ⟨e_L xᵀ⟩ Σ⁺ of this batch; Σ̃ = I."""
+        root, root_pinv = state.root or self._root(x.mT @ x / self.batch_size)
+        cross = state.error.mT @ x / self.batch_size
+        return whiten(list(params), cross @ root_pinv.mT @ root_pinv, root)
+
+    def _direction(self, whitened: Whitened, damping: Tensor) -> list[Tensor]:
+        """δ of `form`; not a number where its decompositions fail, as they do on weights that have overflowed."""
+        try:
+            return FORMS[self.form](whitened, self.cutoff, damping)
+        except torch.linalg.LinAlgError:
+            return [torch.full_like(g, torch.nan) for g in whitened.descent]
+
+    def _root(self, moment: Tensor) -> tuple[Tensor, Tensor]:
+        return second_moment_root(moment, self.cutoff**2)
+
+    def diagnostics(self, state: NGDExactState) -> dict[str, Tensor]:
+        return {
+            "damping": state.damping,
+            "reduction_ratio": state.reduction_ratio,
+            "skipped_steps": state.skipped_steps,
+        }
+
+
+def demand_linear(network: Network, params: Layers) -> None:
+    if network.activation != "identity" or network.bias:
+        bias = " with bias" if network.bias else ""
+        raise InputError(
+            f"optimizer=ngd_exact: the network is {network.activation}{bias}; the exact expressions are for linear "
+            "networks: arch.activation=identity and arch.bias=false, or optimizer=ngd"
+        )
+    if params.leading:
+        raise InputError(
+            "optimizer=ngd_exact: ranks differ between networks, so a stack cannot be trained"
+        )

@@ -1,0 +1,31 @@
+"""Every claim of Bernacchia et al. (2018) holds as theory has it, and its picture can be drawn."""
+
+import pytest
+from matplotlib.figure import Figure
+
+from nglab.claims import convergence, linear, practice
+from nglab.claims.base import CLAIMS
+
+NAMES = [
+    name
+    for name, c in CLAIMS.items()
+    if c.measure.__module__ in {m.__name__ for m in (linear, convergence, practice)}
+]
+
+
+def test_all_are_there():
+    assert set(NAMES) == {
+        "gradient", "fisher-blocks", "fisher-rank", "model-covariances", "any-inverse", "eq10-exact", "eq16-pinv",
+        "inverse-blocks", "exponential", "projected", "damping-limit", "predicted-decrease", "few-samples",
+        "inverse-methods",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claim(name):
+    result = CLAIMS[name].measure()
+    assert not [check for check in result.checks if not check.holds]
+    if result.draw:
+        axes = Figure().subplots()
+        result.draw(axes)
+        assert axes.lines
