@@ -1,0 +1,102 @@
+"""Ways to refresh (Λ + λI)⁻¹ of one factor Λ `[n, n]` and apply it.
+
+It inverts directly, and expects Sherman–Morrison updates or a randomized SVD to win on large layers (§7).
+"batch": M new rows, then a gradient G `[n, n]`, as in an NGD step. "one row": a single row, then a vector, online.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nglab.bench.timing import Step, measure, table
+from nglab.curvature.kronecker import second_moment
+from nglab.solvers import sherman_morrison
+from nglab.solvers.cholesky import inverse_
+from nglab.solvers.pseudo_inverse import pseudo_inverse
+from nglab.solvers.randomized_svd import low_rank, solve_low_rank
+
+log = logging.getLogger(__name__)
+
+WIDTHS = (20, 50, 100, 200, 400, 800, 1600)
+EXAMPLES, BLOCK, RANK, DAMPING = 1000, 20, 20, 1e-2
+DIRECT = "Cholesky"
+
+
+def solvers(dtype: torch.dtype, rounds: int) -> pd.DataFrame:
+    """Both regimes at every width: `panel` is the regime, `setting` n, the ratio is to direct inversion."""
+    rows = []
+    for n in WIDTHS:
+        generator = torch.Generator().manual_seed(0)
+        u = torch.randn(EXAMPLES, n, dtype=dtype, generator=generator)
+        g = torch.randn(n, n, dtype=dtype, generator=generator)
+        for panel, (ways, data) in {
+            "batch": (BATCH, (u, g)),
+            "one row": (ONE_ROW, (u[:1], g[0])),
+        }.items():
+            makers = {name: partial(way, *data) for name, way in ways.items()}
+            times = measure(makers, rounds, f"{panel}, n = {n}")
+            rows.append(table(times, {"over_direct": DIRECT}).assign(panel=panel, setting=n))
+        log.info("solvers: n = %d done", n)
+    return pd.concat(rows)
+
+
+def cholesky(rows: Tensor, g: Tensor) -> Step:
+    """Λ over the rows, its inverse by Cholesky, a product: 2 M n² + 3 n³."""
+    moment, scratch = rows.new_empty(2, rows.shape[1], rows.shape[1])
+
+    def step() -> Tensor:
+        second_moment(rows, moment).diagonal().add_(DAMPING)
+        inverse_(moment, scratch)
+        return moment @ g
+
+    return step
+
+
+def eigenvalues(rows: Tensor, g: Tensor) -> Step:
+    """Λ over the rows, its pseudo-inverse by eigenvalues, a product."""
+    moment = rows.new_empty(rows.shape[1], rows.shape[1])
+    return lambda: pseudo_inverse(second_moment(rows, moment), DAMPING) @ g
+
+
+def randomized(rows: Tensor, g: Tensor) -> Step:
+    """The leading `RANK` eigenpairs by products with Λ = UᵀU/M, which is never formed; λI for the rest."""
+    generator, rank = torch.Generator().manual_seed(0), min(RANK, rows.shape[1])
+    solve_columns = torch.vmap(solve_low_rank, (None, None, 1, None), 1)
+    return lambda: solve_columns(*low_rank(Moment(rows), rank, generator, g), g, DAMPING)  # type: ignore[arg-type]
+
+
+def sherman_morrison_updates(rows: Tensor, g: Tensor) -> Step:
+    """Sherman–Morrison–Woodbury with `BLOCK` rows at a time, a product: 4 M n² + 2 n³."""
+    inverse = sherman_morrison.start(rows.shape[1], DAMPING, rows)
+
+    def step() -> Tensor:
+        nonlocal inverse
+        for block in rows.split(BLOCK):
+            inverse = sherman_morrison.update(inverse, block, 0.99, 0.01)
+        return inverse @ g
+
+    return step
+
+
+class Moment:
+    """⟨u uᵀ⟩ over the rows u as an operator."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows, self.shape = rows, (rows.shape[1], rows.shape[1])
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        return self.rows.mT @ (self.rows @ v) / len(self.rows)
+
+
+Way = Callable[[Tensor, Tensor], Step]
+BATCH: dict[str, Way] = {
+    DIRECT: cholesky,
+    "eigenvalues": eigenvalues,
+    f"randomized SVD, rank {RANK}": randomized,
+    f"Sherman–Morrison, {BLOCK} rows at a time": sherman_morrison_updates,
+}
+ONE_ROW: dict[str, Way] = {DIRECT: cholesky, "Sherman–Morrison": sherman_morrison_updates}
