@@ -4,6 +4,7 @@ import argparse
 import difflib
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,7 @@ complete -o nospace -o default -F _nglab nglab
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 (a run failed), 2 (wrong input) or 130 (Ctrl-C)."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if command in ("-h", "--help"):
@@ -113,6 +115,32 @@ def figure1(arguments: list[str]) -> None:
 
     show_log()
     for file in make(config, Path(config.out)):
+        print(file)
+
+
+def bench(arguments: list[str]) -> None:
+    """time the steps of SGD and NGD, beside what one would write or install instead
+
+    Wants a quiet machine. pip install 'nglab[bench]' brings the libraries to compare with.
+
+    examples:
+      nglab bench
+      nglab bench what=steps,parts panels=A,B
+      nglab bench what=scaling,solvers rounds=5 out=outputs/quick
+    """
+    parser = parser_of("bench", bench)
+    keys = "what=gemm,steps,parts,scaling,solvers, panels=A,B,C,D, rounds=N, threads=N, dtype=float32|float64, out=DIR"
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=keys)
+    overrides = [as_list(override) for override in parser.parse_args(arguments).overrides]
+
+    from nglab.config import compose
+
+    config = compose(overrides, "bench")
+
+    from nglab.bench.suite import bench as measure  # torch: once the configuration is right
+
+    show_log()
+    for file in measure(config, Path(config.out)):
         print(file)
 
 
@@ -290,7 +318,8 @@ def out_folder(text: str) -> Path:
 def as_list(override: str) -> str:
     """panels=A,B as panels=[A,B], which Hydra would else take for a sweep."""
     key, _, value = override.partition("=")
-    return f"{key}=[{value}]" if key == "panels" and not value.startswith("[") else override
+    listed = key in ("panels", "what") and not value.startswith("[")
+    return f"{key}=[{value}]" if listed else override
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -301,6 +330,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "plot": plot,
     "collect": collect,
     "list": list_runs,
+    "bench": bench,
     "data": data,
     "completion": completion,
 }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, is_dataclass, make_dataclass
+from dataclasses import dataclass, is_dataclass, make_dataclass, replace
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
@@ -100,6 +100,7 @@ class InitConfig:
 class TrainConfig:
     passes: float
     eval_every_examples: int | None  # None: a tenth of the training set
+    checkpoint_every: int | None  # examples; None: no checkpoints
 
 
 @dataclass
@@ -248,7 +249,7 @@ def check_exact(config: Config) -> None:
 
 
 def check_train(config: Config) -> None:
-    passes, every = config.train.passes, config.train.eval_every_examples
+    passes = config.train.passes
     shortest = config.optimizer.batch_size / config.data.train_examples
     demand(
         shortest <= passes < inf,
@@ -256,7 +257,14 @@ def check_train(config: Config) -> None:
         passes,
         f"{shortest:g} or more: one batch at least",
     )
-    demand(every is None or every >= 1, "train.eval_every_examples", every, "1 or more, or null")
+    for key in ("eval_every_examples", "checkpoint_every"):
+        every = getattr(config.train, key)
+        demand(every is None or every >= 1, f"train.{key}", every, "1 or more, or null")
+
+
+def timeless(config: Config) -> Config:
+    """`config` less what does not change a result: how often its state is saved."""
+    return replace(config, train=replace(config.train, checkpoint_every=None))
 
 
 def check_device(device: str) -> None:

@@ -4,20 +4,23 @@ Before Hydra starts, `preflight` composes and checks every job, so that a sweep 
 wrong stops before its first one writes anything.
 """
 
-import logging
+import pickle
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import CompactHydraException, HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from nglab.config import (
     Config,
@@ -30,29 +33,24 @@ from nglab.config import (
     without_hydra,
 )
 from nglab.errors import InputError
+from nglab.launcher import job_folder, reported
+from nglab.resume import alone_in, earlier_status
+from nglab.status import DONE
 
-log = logging.getLogger(__name__)
-
-
-class RunFailed(CompactHydraException):
-    """A run raised. Its traceback is in the log already, so Hydra prints this one line."""
+HERE = ("hydra_plugins.nglab_launcher.Sequential", "hydra_plugins.nglab_launcher.Stacked")
+"""The launchers that run their jobs in this process and leave finished ones alone."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def train_job(cfg: DictConfig) -> None:
-    """One job of `nglab run`. SystemExit passes Hydra, which turns all else into status 1."""
+    """One job of `nglab run`."""
     from nglab.run import run  # torch: seconds, and only here
 
-    try:
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with reported(), alone_in(folder):
         config = check(cfg)
         check_device(config.device)
-        run(config, Path(HydraConfig.get().runtime.output_dir))
-    except InputError as error:
-        print(f"nglab: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Exception as error:
-        log.exception("the run failed")
-        raise RunFailed(f"{type(error).__name__}: {error}") from error
+        run(config, folder)
 
 
 def run_command(arguments: list[str]) -> None:
@@ -60,39 +58,83 @@ def run_command(arguments: list[str]) -> None:
     sys.argv = ["nglab run", *arguments]
     args = get_args_parser().parse_args(arguments)
     runs = not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion)
-    if runs and not (args.config_path or args.experimental_rerun):
-        preflight(args)
+    with composing_once():
+        if runs and not (args.config_path or args.experimental_rerun):
+            preflight(args)
+        try:
+            train_job()
+        except HydraException as error:  # what only shows is composed for the first time here
+            raise InputError(explain(error)) from error
+
+
+@contextmanager
+def composing_once() -> Iterator[None]:
+    """Hydra keeps what it composes: pre-flight, sweeper and launcher each ask for every job of a sweep."""
+    compose = ConfigLoaderImpl.load_configuration
+    kept: dict[tuple[object, ...], bytes] = {}
+
+    def compose_once(
+        loader: ConfigLoaderImpl,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        **checks: bool,
+    ) -> DictConfig:
+        key = (str(loader.config_search_path), config_name, *overrides, run_mode)
+        if key not in kept:
+            kept[key] = pickle.dumps(compose(loader, config_name, overrides, run_mode, **checks))
+        return pickle.loads(kept[key])  # a copy: whoever asks changes it
+
+    ConfigLoaderImpl.load_configuration = compose_once  # type: ignore
     try:
-        train_job()
-    except HydraException as error:  # what only shows is composed for the first time here
-        raise InputError(explain(error)) from error
+        yield
+    finally:
+        ConfigLoaderImpl.load_configuration = compose  # type: ignore
 
 
 def preflight(args: Namespace) -> None:
     """Compose and check every job of the command line; InputError at the first wrong one."""
-    multirun = args.multirun or "hydra.mode=MULTIRUN" in args.overrides
+    mode = "hydra.mode=MULTIRUN"
+    multirun = args.multirun or mode in args.overrides
+    if multirun and mode not in args.overrides:
+        args.overrides.append(mode)  # as Hydra will
     jobs = expand(args.overrides) if multirun else [args.overrides]
     if args.config_dir:
         place = f"hydra.searchpath=['file://{Path(args.config_dir).resolve()}']"
         jobs = [[*job, place] for job in jobs]
     composed = compose_all(jobs, args.config_name or "config")
-    check_folders(composed, multirun)
-    runs_here = composed[0].hydra.launcher._target_.endswith("BasicLauncher")
+    folders = job_folders(composed, multirun)
+    launcher = composed[0].hydra.launcher._target_
     configs = [check(without_hydra(cfg)) for cfg in composed]
-    if runs_here:
+    for folder, config in zip(folders, configs, strict=True):
+        check_free(folder, config, goes_on=multirun and launcher in HERE)
+    if not multirun or launcher in HERE or launcher.endswith("BasicLauncher"):
         check_machine(configs)
 
 
-def check_folders(composed: list[DictConfig], multirun: bool) -> None:
-    """Every job gets a folder of its own, which can be made and holds no result."""
-    folders: set[Path] = set()
+def job_folders(composed: list[DictConfig], multirun: bool) -> list[Path]:
+    """Every job gets a folder of its own, which can be made."""
+    folders: list[Path] = []
     for number, cfg in enumerate(composed):
         OmegaConf.copy_cache(from_config=composed[0], to_config=cfg)  # one time of day for a sweep
         folder = job_folder(cfg, number if multirun else None)
         if folder in folders:
             raise InputError(f"hydra.sweep.subdir: several jobs of this sweep would share {folder}")
-        folders.add(folder)
+        folders.append(folder)
         check_folder(folder)
+    return folders
+
+
+def check_free(folder: Path, config: Config, goes_on: bool) -> None:
+    """InputError where `folder` holds a result, or a run of another configuration.
+
+    A sweep that `goes_on` takes up in its folders what it left there; a run does so where it has checkpoints.
+    """
+    status = earlier_status(folder, config)
+    if status is None or goes_on:
+        return
+    if status in DONE or config.train.checkpoint_every is None:
+        raise InputError(f"{folder} holds a run already ({status}): choose another folder")
 
 
 def check_machine(configs: list[Config]) -> None:
@@ -125,28 +167,8 @@ def expand(overrides: list[str]) -> list[list[str]]:
     return [for_hydra + job for job in jobs]
 
 
-def job_folder(cfg: DictConfig, number: int | None) -> Path:
-    """Where Hydra will put job `number` of a sweep (None: a run of its own)."""
-    settings = cfg.hydra
-    if number is not None:
-        with open_dict(settings):
-            settings.job.num, settings.job.id = number, str(number)
-    HydraConfig.instance().set_config(cfg)  # for ${hydra:job.num} and its like
-    try:
-        place = (
-            [settings.run.dir] if number is None else [settings.sweep.dir, settings.sweep.subdir]
-        )
-    except OmegaConfBaseException as error:
-        raise InputError(str(error).splitlines()[0]) from error
-    folder = Path(*place).absolute()
-    with read_write(settings):
-        settings.runtime.output_dir = str(folder)
-    return folder
-
-
 def check_folder(folder: Path) -> None:
-    if (folder / "metrics.csv").exists():
-        raise InputError(f"{folder} holds a run already (metrics.csv): choose another folder")
+    """InputError where `folder` cannot be made."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         TemporaryFile(dir=nearest).close()  # nameless: nothing is left

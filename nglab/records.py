@@ -2,17 +2,21 @@
 
 import csv
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from nglab.errors import InputError
+from nglab.status import DONE, read_summary, status_of
 
 METRICS: dict[str, str] = {
     "step": "optimizer steps taken",
@@ -41,34 +45,70 @@ class RunRecord:
     summary: dict[str, Any]
 
 
-class MetricsWriter:
-    """`metrics.csv`, a row an evaluation, each row on disk when `write` returns."""
+class RecordWriter:
+    """One run's record as it grows: `metrics.csv` row by row, then `summary.json`.
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / "metrics.csv"
-        if path.exists():
+    A row is on disk when `write` returns; everything else is written whole or not at all, so that a kill at any moment
+    leaves a folder that can be read.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        if status_of(folder) in DONE:
             raise InputError(
-                f"{path} exists: a run never writes over a result; choose another folder"
+                f"{folder} holds a run: a run never writes over a result; choose another folder"
             )
+        self.folder, self.facts = folder, facts
         self.rows: list[dict[str, float]] = []
-        self._file = path.open("w", newline="")
-        self._csv = csv.DictWriter(self._file, fieldnames=list(METRICS), extrasaction="ignore")
-        self._csv.writeheader()
+        self.minimum_loss: float | None = None
+        self.summary: dict[str, Any] | None = None  # once closed
+
+    def start(self, rows: Sequence[dict[str, float]]) -> None:
+        """Begin anew with the `rows` that there are already; what an earlier try left beyond them goes."""
+        self.rows = list(rows)
+        for name in ("summary.json", "loss.png"):
+            (self.folder / name).unlink(missing_ok=True)
+        with whole(self.folder / "metrics.csv") as path, path.open("w", newline="") as file:
+            table = self._table(file)
+            table.writeheader()
+            table.writerows(self.rows)
 
     def write(self, row: dict[str, float]) -> None:
         self.rows.append(row)
-        self._csv.writerow(row)
-        self._file.flush()
+        with (self.folder / "metrics.csv").open("a", newline="") as file:
+            self._table(file).writerow(row)
 
-    def close(self) -> None:
-        self._file.close()
+    @staticmethod
+    def _table(file: TextIO) -> csv.DictWriter:
+        return csv.DictWriter(file, fieldnames=list(METRICS), extrasaction="ignore")
+
+    @property
+    def blown_up(self) -> bool:
+        """The test loss has left the finite numbers: there is nothing more to record."""
+        return bool(self.rows) and not math.isfinite(self.rows[-1]["test_loss"])
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, dtype=float)
+
+    def close(self, status: str, **more: Any) -> dict[str, Any]:
+        """Write and return the summary: the last thing a run writes."""
+        reached = outcome(self.metrics, self.minimum_loss) if self.rows else {}
+        self.summary = {"status": status, **reached, **self.facts, **more}
+        write_json(self.folder / "summary.json", self.summary)
+        return self.summary
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which takes its place at the end: no reader ever sees half a file."""
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    yield partial
+    os.replace(partial, path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def outcome(metrics: pd.DataFrame, minimum_loss: float | None) -> dict[str, float | int | None]:
@@ -99,13 +139,8 @@ def finite(value: float) -> float | None:
 def read_run(folder: Path) -> RunRecord:
     """Read one run folder. A run still going, or killed, has a summary whose status is "unfinished"."""
     try:
-        metrics = pd.read_csv(folder / "metrics.csv")
-        summary_file = folder / "summary.json"
-        summary = (
-            json.loads(summary_file.read_text())
-            if summary_file.exists()
-            else {"status": "unfinished"}
-        )
+        metrics = read_metrics(folder / "metrics.csv")
+        summary = read_summary(folder)
         config = OmegaConf.load(folder / ".hydra" / "config.yaml")
         overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
     except FileNotFoundError as error:
@@ -117,6 +152,12 @@ def read_run(folder: Path) -> RunRecord:
     if not isinstance(config, DictConfig):
         raise InputError(f"{folder / '.hydra' / 'config.yaml'} is not a mapping of keys to values")
     return RunRecord(folder, config, [str(o) for o in overrides], metrics, summary)
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """The whole rows: of a last line that a killed writer left without its end, nothing is taken."""
+    text = path.read_text()
+    return pd.read_csv(StringIO(text[: text.rfind("\n") + 1]))
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:

@@ -1,108 +1,157 @@
 """Configuration → objects → training → records. Below this module no configuration object is seen."""
 
 import logging
-import subprocess
-import time
+import math
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from nglab import __version__
-from nglab.config import Config, MnistConfig, NGDConfig, SGDConfig, TeacherConfig
+from nglab.checkpoint import CheckpointFile
+from nglab.circumstances import circumstances, versions
+from nglab.config import Config, MnistConfig, NGDConfig, SGDConfig, TeacherConfig, timeless
 from nglab.damping import LevenbergMarquardt
 from nglab.data.dataset import Dataset
 from nglab.data.teacher import input_covariance_root, teacher_dataset
 from nglab.figures.plot import save_loss_figure
+from nglab.grouping import dataset_key
 from nglab.networks import Network, random_parameters
 from nglab.optimizers.base import Optimizer
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.sgd import SGD
+from nglab.progress import Progress
 from nglab.randomness import stream
-from nglab.records import MetricsWriter, outcome, write_json
+from nglab.records import RecordWriter, whole
 from nglab.stack import stack
 from nglab.train import Evaluation, Problem, train
 
 log = logging.getLogger(__name__)
-
-LOG_EVERY_SECONDS = 10
 
 
 def run(config: Config, folder: Path, progress: bool | None = None) -> dict[str, Any]:
     """Train what `config` names and leave `metrics.csv`, `summary.json` and `loss.png` in `folder`.
 
     Returns the summary. A run whose loss leaves the finite numbers, or ends above its start, has status "diverged".
-    An interrupted or failing run leaves its rows and its status, then raises. `progress`: a bar on the terminal
-    (None: only where there is one). Raises InputError, before any work, where the folder holds a result already.
+    An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
+    from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
+    Raises InputError, before any work, where the folder holds a result already.
     """
-    writer = MetricsWriter(folder)
-    status, minimum_loss, extra = "failed", None, circumstances(config)
+    return run_together([config], [folder], progress)[0]
+
+
+def run_together(
+    configs: Sequence[Config], folders: Sequence[Path], progress: bool | None = None
+) -> list[dict[str, Any]]:
+    """Train several configurations as one stack; each leaves in its folder what `run` would have left there.
+
+    They share the clock: each one's `train_seconds` are those of all, and its summary says how many they were
+    (`stacked`). Raises as `run` does, and InputError where the configurations cannot be stacked.
+    """
+    records = [
+        RecordWriter(folder, facts(config, stacked=len(configs)))
+        for config, folder in zip(configs, folders, strict=True)
+    ]
+    checkpoint = CheckpointFile(
+        folders[0] / "checkpoint.pt", repr((list(map(timeless, configs)), versions()))
+    )
+    saved = checkpoint.read() or {"rows": [[]] * len(records), "loop": None}
+    for record, rows in zip(records, saved["rows"], strict=True):
+        record.start(rows)
+    if saved["loop"]:
+        log.info("going on from step %d", saved["loop"]["step"])
     try:
-        problem = build(config)
-        minimum_loss = problem.dataset.minimum_loss
-        status = train_and_write(problem, config, writer, progress)
-    except KeyboardInterrupt:
-        status = "interrupted"
+        problem = build_for(configs, records)
+        train_and_write(problem, configs, records, checkpoint, saved["loop"], progress)
+        for record in records:
+            conclude(record)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        why = {} if interrupted else {"traceback": traceback.format_exc()}
+        for record in (r for r in records if r.summary is None):
+            record.close("interrupted" if interrupted else "failed", **why)
         raise
-    except BaseException:
-        extra["traceback"] = traceback.format_exc()
-        raise
-    finally:
-        writer.close()
-        metrics = pd.DataFrame(writer.rows, dtype=float)
-        reached = outcome(metrics, minimum_loss) if len(metrics) else {}
-        summary = {"status": status, **reached, **extra}
-        write_json(folder / "summary.json", summary)
-    save_loss_figure(metrics, minimum_loss, folder / "loss.png")
-    log.info("%s: test loss %.4g, %s", status, metrics.test_loss.iloc[-1], folder)
-    return summary
+    checkpoint.remove()
+    return [record.summary for record in records if record.summary is not None]
+
+
+def build_for(configs: Sequence[Config], records: Sequence[RecordWriter]) -> Problem:
+    """What is to be trained; each record is told its smallest possible loss."""
+    problems = build_each(configs)
+    for record, problem in zip(records, problems, strict=True):
+        record.minimum_loss = problem.dataset.minimum_loss
+    return stack(problems) if len(problems) > 1 else problems[0]
 
 
 def train_and_write(
-    problem: Problem, config: Config, writer: MetricsWriter, progress: bool | None
-) -> str:
-    """Train, a row an evaluation; returns "finished" or "diverged"."""
-    steps = round(
-        config.train.passes * problem.dataset.train_x.shape[1] / config.optimizer.batch_size
-    )
-    disable = None if progress is None else not progress
-    next_line = time.monotonic() + LOG_EVERY_SECONDS
-    with tqdm(total=steps, unit="step", disable=disable) as bar:
-        for evaluation in train(problem, config.train.passes, eval_interval(config)):
-            row = row_of(evaluation, config.optimizer.lr)
-            writer.write(row)
-            bar.update(evaluation.step - bar.n)
-            bar.set_postfix_str(describe(row))
-            if bar.disable and time.monotonic() > next_line:
-                next_line = time.monotonic() + LOG_EVERY_SECONDS
-                log.info("step %d of %d: %s", evaluation.step, steps, describe(row))
-            if not evaluation.test_loss.isfinite():
-                return "diverged"
-    return "diverged" if row["test_loss"] > writer.rows[0]["test_loss"] else "finished"
+    problem: Problem,
+    configs: Sequence[Config],
+    records: Sequence[RecordWriter],
+    checkpoint: CheckpointFile,
+    snapshot: dict[str, Any] | None,
+    progress: bool | None,
+) -> None:
+    """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up."""
+    settings, rates = configs[0].train, [config.optimizer.lr for config in configs]
+    next_checkpoint = settings.checkpoint_every or math.inf
+    steps = round(settings.passes * problem.dataset.train_x.shape[1] / problem.optimizer.batch_size)
+    with Progress(steps, progress) as shown:
+        for evaluation in train(problem, settings.passes, eval_interval(configs[0]), snapshot):
+            for record, row in zip(records, rows_of(evaluation, rates), strict=True):
+                if not record.blown_up:
+                    record.write(row)
+            shown.update(evaluation.step, describe(records))
+            if all(record.blown_up for record in records):
+                return
+            if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
+                next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
+                rows = [record.rows for record in records]
+                checkpoint.write({"loop": evaluation.snapshot(), "rows": rows})
 
 
-def row_of(evaluation: Evaluation, learning_rate: float) -> dict[str, float]:
-    """A row of `metrics.csv` from an evaluation of one network."""
-    return {
+def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dict[str, float]]:
+    """Rows of `metrics.csv` from an evaluation, one a network."""
+    shared = {
         "step": evaluation.step,
         "examples_seen": evaluation.examples_seen,
         "passes": evaluation.passes,
         "train_seconds": evaluation.train_seconds,
-        "train_loss": float(evaluation.train_loss),
-        "test_loss": float(evaluation.test_loss),
-        "learning_rate": learning_rate,
-        **{name: float(value) for name, value in evaluation.diagnostics.items()},
     }
+    measured = {
+        "train_loss": evaluation.train_loss,
+        "test_loss": evaluation.test_loss,
+        **evaluation.diagnostics,
+    }
+    columns = {name: values.flatten().tolist() for name, values in measured.items()}
+    return [
+        {**shared, "learning_rate": rate, **{name: column[i] for name, column in columns.items()}}
+        for i, rate in enumerate(learning_rates)
+    ]
 
 
-def describe(row: dict[str, float]) -> str:
+def conclude(record: RecordWriter) -> None:
+    """Draw a finished or diverged run's curve, then write its summary."""
+    metrics, minimum_loss = record.metrics, record.minimum_loss
+    first, last = metrics.test_loss.iloc[[0, -1]]
+    status = "finished" if last <= first else "diverged"  # not finite, or above its start
+    with whole(record.folder / "loss.png") as path:
+        save_loss_figure(metrics, minimum_loss, path, stacked=record.facts["stacked"])
+    record.close(status)
+    extra = {"folder": record.folder}  # for the log of this run alone
+    log.info("%s: test loss %.4g, %s", status, last, record.folder, extra=extra)
+
+
+def describe(records: Sequence[RecordWriter]) -> str:
+    """The last row of one run, or the losses of a stack."""
+    if len(records) > 1:
+        losses = [record.rows[-1]["test_loss"] for record in records if not record.blown_up]
+        middle = f", median loss {median(losses):.4g}" if losses else ""
+        return f"{len(losses)} of {len(records)} runs{middle}"
+    row = records[0].rows[-1]
     damping = f" λ {row['damping']:.2g}" if "damping" in row else ""
     return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{damping}"
 
@@ -129,19 +178,19 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
 
 
 def build_stack(configs: Sequence[Config]) -> Problem:
-    """The problems of several configurations as one, with a replica axis; each distinct data set is made once."""
+    """The problems of several configurations as one, with a replica axis."""
+    return stack(build_each(configs))
+
+
+def build_each(configs: Sequence[Config]) -> list[Problem]:
+    """A problem a configuration; each distinct data set is made once."""
     datasets: dict[str, Dataset] = {}
     problems = []
     for config in configs:
-        seed = (
-            None
-            if isinstance(config.data, MnistConfig)
-            else (config.seed, config.arch, config.init)
-        )
-        key = repr((config.data, seed))
+        key = dataset_key(config)
         problems.append(build(config, datasets.get(key)))
         datasets[key] = problems[-1].dataset
-    return stack(problems)
+    return problems
 
 
 def build_dataset(config: Config, network: Network) -> Dataset:
@@ -189,30 +238,7 @@ def resolve_device(name: str) -> torch.device:
     )
 
 
-def circumstances(config: Config) -> dict[str, Any]:
-    """Where and with what a run was made."""
-    device = resolve_device(config.device)
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "dtype": config.dtype,
-        "seed": config.seed,
-        "versions": {
-            "nglab": __version__,
-            **{name: version(name) for name in ("torch", "hydra-core", "numpy")},
-        },
-        "git_commit": git_commit(),
-    }
-
-
-def git_commit() -> str | None:
-    """The commit of the source tree that runs, "+changes" where the tree differs from it; None outside a checkout."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    options = ["describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
-    command = ["git", "-C", str(root), *options]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+def facts(config: Config, stacked: int) -> dict[str, Any]:
+    """What a summary says beside the outcome."""
+    settings = {"dtype": config.dtype, "seed": config.seed, "stacked": stacked}
+    return circumstances(resolve_device(config.device)) | settings

@@ -1,12 +1,14 @@
 """The training loop: the only one, whatever the method, for one network or a stack of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from nglab.checkpoint import pack, pack_state, unpack, unpack_state
 from nglab.data.dataset import Batches, Dataset
 from nglab.likelihoods import Gaussian
 from nglab.networks import Activations, Layers, Network, forward
@@ -27,7 +29,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One row of the record; losses and diagnostics are `[...]`, one entry a replica."""
+    """One row of the record; losses and diagnostics are `[...]`, one entry a replica.
+
+    `snapshot()` is all that the loop needs to go on from here, as plain data; good until the next row is asked for.
+    """
 
     step: int
     examples_seen: int
@@ -36,6 +41,7 @@ class Evaluation:
     train_loss: Tensor
     test_loss: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
+    snapshot: Callable[[], dict[str, Any]] = dict
 
 
 class Clock:
@@ -56,40 +62,79 @@ class Clock:
         self.seconds += self._now() - self._start
 
 
+@dataclass
+class Loop:
+    """What the training loop carries from step to step."""
+
+    params: Layers
+    state: Any  # of the optimizer
+    batches: Batches
+    clock: Clock
+    step: int = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything but the scratch memory; to be written before the next step changes it."""
+        return {
+            "step": self.step,
+            "seconds": self.clock.seconds,
+            "params": pack(self.params),
+            "state": pack_state(self.state),
+            "generators": pack(list(self.batches.generators)),
+            "order": self.batches.order,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        device = self.params[0].device
+        self.step, self.clock.seconds = saved["step"], saved["seconds"]
+        unpack(saved["params"], self.params, device)
+        unpack_state(saved["state"], self.state, device)
+        unpack(saved["generators"], list(self.batches.generators), device)
+        self.batches.order = saved["order"].to(device)
+
+
 @torch.inference_mode()
-def train(problem: Problem, passes: float, eval_every_examples: int) -> Iterator[Evaluation]:
+def train(
+    problem: Problem,
+    passes: float,
+    eval_every_examples: int,
+    snapshot: dict[str, Any] | None = None,
+) -> Iterator[Evaluation]:
     """Train and yield an `Evaluation` before the first step, every `eval_every_examples` examples, and at the end.
 
-    `train_seconds` counts shuffling, gathering and the steps; evaluation, warm-up and the consumer's work are off the
-    clock. Nothing is read back from the device between two evaluations.
+    From a `snapshot` it goes on with the row that came next. `train_seconds` counts shuffling, gathering and the
+    steps; evaluation, warm-up and the consumer's work are off the clock. Nothing is read back from the device between
+    two evaluations.
     """
     dataset, optimizer = problem.dataset, problem.optimizer
-    params = problem.params
     batches = Batches(
         dataset.train_x, dataset.train_y, optimizer.batch_size,
         problem.streams("batches"), problem.members,
     )  # fmt: skip
     warm_up(problem, batches)
     evaluate = Evaluator(problem)
-    state = optimizer.init(problem.network, params, problem.streams)
-    clock = Clock(params[0].device)
-    yield evaluate(params, 0, 0.0, {})
-    step, last = 0, max(1, round(passes * batches.steps_per_pass))
-    while step < last:
-        within_pass = step % batches.steps_per_pass
-        seen = step * optimizer.batch_size
+    state = optimizer.init(problem.network, problem.params, problem.streams)
+    loop = Loop(problem.params, state, batches, Clock(problem.params[0].device))
+    if snapshot is None:
+        yield evaluate(loop, {})
+    else:
+        loop.restore(snapshot)
+    last = max(1, round(passes * batches.steps_per_pass))
+    while loop.step < last:
+        within_pass = loop.step % batches.steps_per_pass
+        seen = loop.step * optimizer.batch_size
         until_evaluation = -(
             -(eval_every_examples - seen % eval_every_examples) // optimizer.batch_size
         )
-        count = min(batches.steps_per_pass - within_pass, until_evaluation, last - step)
-        with clock:
+        count = min(batches.steps_per_pass - within_pass, until_evaluation, last - loop.step)
+        params, state = loop.params, loop.state
+        with loop.clock:
             if within_pass == 0:
                 batches.shuffle()
             for x, y in batches.take(within_pass, count):
                 params, state = optimizer.step(params, state, x, y)
-        step += count
-        if count == until_evaluation or step == last:
-            yield evaluate(params, step, clock.seconds, optimizer.diagnostics(state))
+        loop.params, loop.state, loop.step = params, state, loop.step + count
+        if count == until_evaluation or loop.step == last:
+            yield evaluate(loop, optimizer.diagnostics(state))
 
 
 def warm_up(problem: Problem, batches: Batches) -> None:
@@ -114,18 +159,17 @@ class Evaluator:
         self.test = data.test_x[members], data.test_y[members]
         self.buffers: dict[int, Activations] = {}
 
-    def __call__(
-        self, params: Layers, step: int, seconds: float, diagnostics: dict[str, Tensor]
-    ) -> Evaluation:
-        seen = step * self.problem.optimizer.batch_size
+    def __call__(self, loop: Loop, diagnostics: dict[str, Tensor]) -> Evaluation:
+        seen = loop.step * self.problem.optimizer.batch_size
         return Evaluation(
-            step=step,
+            step=loop.step,
             examples_seen=seen,
             passes=seen / self.problem.dataset.train_x.shape[1],
-            train_seconds=seconds,
-            train_loss=self.loss(params, *self.train),
-            test_loss=self.loss(params, *self.test),
+            train_seconds=loop.clock.seconds,
+            train_loss=self.loss(loop.params, *self.train),
+            test_loss=self.loss(loop.params, *self.test),
             diagnostics={name: value.clone() for name, value in diagnostics.items()},
+            snapshot=loop.snapshot,
         )
 
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:

@@ -6,7 +6,16 @@ import pytest
 from omegaconf import OmegaConf
 
 from nglab.errors import InputError
-from nglab.records import METRICS, MetricsWriter, find_runs, outcome, read_run, write_json
+from nglab.records import (
+    METRICS,
+    RecordWriter,
+    find_runs,
+    outcome,
+    read_run,
+    whole,
+    write_json,
+)
+from nglab.status import status_of
 
 
 def row(step, loss, **more):
@@ -15,7 +24,8 @@ def row(step, loss, **more):
 
 
 def test_rows_are_on_disk_as_they_are_written(tmp_path):
-    writer = MetricsWriter(tmp_path)
+    writer = RecordWriter(tmp_path, {})
+    writer.start([])
     writer.write(row(0, 4.0))
     writer.write(row(1, 2.0, damping=0.5, skipped_steps=3))
     table = pd.read_csv(tmp_path / "metrics.csv")  # not closed: as after a kill
@@ -25,10 +35,36 @@ def test_rows_are_on_disk_as_they_are_written(tmp_path):
 
 
 def test_a_result_is_never_written_over(tmp_path):
-    (tmp_path / "metrics.csv").write_text("mine")
-    with pytest.raises(InputError, match=r"metrics\.csv exists"):
-        MetricsWriter(tmp_path)
-    assert (tmp_path / "metrics.csv").read_text() == "mine"
+    make_run(tmp_path / "a", "diverged")
+    before = (tmp_path / "a" / "metrics.csv").read_text()
+    with pytest.raises(InputError, match="never writes over a result"):
+        RecordWriter(tmp_path / "a", {})
+    assert (tmp_path / "a" / "metrics.csv").read_text() == before
+
+
+def test_what_a_stopped_run_left_is_begun_anew(tmp_path):
+    make_run(tmp_path / "a", "interrupted")
+    writer = RecordWriter(tmp_path / "a", {"seed": 3})
+    writer.start([row(0, 4.0), row(1, 3.0)])
+    writer.write(row(2, 2.0))
+    assert read_run(tmp_path / "a").metrics.test_loss.tolist() == [4.0, 3.0, 2.0]
+    assert status_of(tmp_path / "a") == "unfinished"
+    writer.minimum_loss = 1.0
+    summary = writer.close("finished")
+    assert (summary["final_test_loss"], summary["seed"], summary["steps"]) == (2.0, 3, 2)
+    assert read_run(tmp_path / "a").summary == summary
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    file = tmp_path / "loss.png"
+    file.write_text("before")
+    with pytest.raises(ZeroDivisionError), whole(file) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "before"
+    with whole(file) as partial:
+        partial.write_text("after")
+    assert file.read_text() == "after"
 
 
 def test_outcome():
@@ -53,9 +89,8 @@ def make_run(folder, status=None):
     (folder / ".hydra").mkdir(parents=True)
     OmegaConf.save({"seed": 1}, folder / ".hydra" / "config.yaml")
     OmegaConf.save(["seed=1"], folder / ".hydra" / "overrides.yaml")
-    writer = MetricsWriter(folder)
-    writer.write(row(0, 4.0))
-    writer.close()
+    writer = RecordWriter(folder, {})
+    writer.start([row(0, 4.0)])
     if status:
         write_json(folder / "summary.json", {"status": status})
 
@@ -70,6 +105,13 @@ def test_a_run_is_read_back(tmp_path):
 def test_a_killed_run_is_unfinished(tmp_path):
     make_run(tmp_path / "a")
     assert read_run(tmp_path / "a").summary["status"] == "unfinished"
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    make_run(tmp_path / "a")
+    with (tmp_path / "a" / "metrics.csv").open("a") as file:
+        file.write("1,10,0.1,0.5,2.0,2.")
+    assert read_run(tmp_path / "a").metrics.test_loss.tolist() == [4.0]
 
 
 def test_what_is_not_a_run_is_named(tmp_path):

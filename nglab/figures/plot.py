@@ -1,6 +1,6 @@
 """Pictures of any runs: one run's loss, a comparison of many, final loss against learning rate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,13 @@ LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
 
 
 @style.styled
-def save_loss_figure(metrics: pd.DataFrame, minimum_loss: float | None, path: Path) -> None:
-    """One run's test loss against examples and against seconds; what is not finite is left out."""
+def save_loss_figure(
+    metrics: pd.DataFrame, minimum_loss: float | None, path: Path, stacked: int = 1
+) -> None:
+    """One run's test loss against examples and against seconds; what is not finite is left out.
+
+    `stacked`: how many runs shared those seconds.
+    """
     metrics = metrics.reindex(columns=["examples_seen", "train_seconds", "test_loss"])
     floors = style.positive([minimum_loss])
     figure = Figure(figsize=(5.6, 2.3))
@@ -35,8 +40,14 @@ def save_loss_figure(metrics: pd.DataFrame, minimum_loss: float | None, path: Pa
     left.plot(metrics.examples_seen / 1000, metrics.test_loss.where(np.isfinite), **look)
     right.plot(metrics.train_seconds, metrics.test_loss.where(np.isfinite), **look)
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
-    right.set(xlabel=style.SECONDS)
+    right.set(xlabel=seconds_label([stacked]))
     figure.savefig(path, dpi=150)
+
+
+def seconds_label(stacked: Iterable[int]) -> str:
+    """The axis of the clock; where runs were trained together it says that their seconds are those of all."""
+    most = max(stacked)
+    return style.SECONDS + (f", shared by {most} stacked runs" if most > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
         style.draw_spread(left, line.runs, "examples_seen", line.label(keys), unit=1000, **look)
         style.draw_spread(right, line.runs, "train_seconds", **look)
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
-    right.set(xlabel=style.SECONDS)
+    right.set(xlabel=seconds_label(r.summary.get("stacked", 1) for x in lines for r in x.records))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
     return style.save(figure, stem, ("png", "pdf"))
