@@ -38,11 +38,13 @@ class Panel:
     passes: float
     seeds: int
     overrides: list[str] = field(default_factory=list)
+    ngd: list[str] = field(default_factory=list)
 
     def command(self, method: str, seed: int, passes: float, lr: float | None = None) -> list[str]:
         """The overrides of `nglab run` that make one run of this panel."""
         rate = [] if lr is None else [f"optimizer.lr={lr:g}"]
-        return [f"arch={self.arch}", f"optimizer={METHODS[method]}", *rate,
+        own = self.ngd if method == "NGD" else []
+        return [f"arch={self.arch}", f"optimizer={METHODS[method]}", *rate, *own,
                 f"seed={seed}", f"train.passes={passes:g}", *self.overrides]  # fmt: skip
 
 
@@ -143,6 +145,9 @@ def run_once(command: list[str], folder: Path) -> pd.DataFrame:
         status=record.summary["status"],
         minimum_loss=record.summary["minimum_loss"],
         widths="-".join(map(str, record.config.arch.widths)),
+        initial_damping=OmegaConf.select(
+            record.config, "optimizer.damping.initial", default=math.nan
+        ),
     )
 
 

@@ -85,3 +85,9 @@ def test_every_preset_has_every_panel(preset):
     panels = read_panels(compose([f"preset={preset}"], "figure1"))
     assert list(panels) == ["A", "B", "C", "D"]
     assert [p.paper_rate for p in panels.values()] == [0.08, 0.08, 0.02, 0.04]
+
+
+def test_settings_of_ngd_alone_reach_no_other_method():
+    panel = read_panels(compose(["preset=default"], "figure1"))["D"]
+    assert "optimizer.damping.initial=0.1" in panel.command("NGD", 0, 1)
+    assert not [o for o in panel.command("SGD", 0, 1, 0.01) if "damping" in o]

@@ -1,8 +1,8 @@
 """Figure 1 of Bernacchia, Lengyel & Hennequin (2018) and what goes with it, from tables.
 
-`curves`, a row an evaluation: `panel, arch, widths, method, seed, learning_rate, step,
-examples_seen, passes, train_seconds, test_loss, minimum_loss, status`; method is "SGD" or "NGD",
-widths are whole as "20-30-20", minimum_loss is empty where there is none.
+`curves`, a row an evaluation: `panel, arch, widths, method, seed, learning_rate,
+initial_damping, step, examples_seen, passes, train_seconds, test_loss, minimum_loss, status`; method is "SGD" or "NGD",
+widths are whole as "20-30-20", minimum_loss is empty where there is none, initial_damping where the method has none.
 `grid`, a row an SGD run: `panel, arch, learning_rate, seed, final_test_loss, minimum_loss, chosen,
 paper_learning_rate`; final_test_loss is not finite where the run diverged.
 """
@@ -194,6 +194,7 @@ def reached(rows: pd.DataFrame) -> dict[str, Any]:
     final, last = runs.final_test_loss, rows.sort_values("step").iloc[-1]
     return {
         "learning_rate": last.learning_rate,
+        "initial_damping": last.initial_damping,
         "batch_size": round(last.examples_seen / last.step) if last.step else np.nan,
         "passes": last.passes,
         "seeds": len(runs),
@@ -248,6 +249,7 @@ def readable(row: dict[str, Any]) -> dict[str, str]:
         "architecture": heading(row["arch"]),
         "method": row["method"],
         "α": number(row["learning_rate"]),
+        "λ₀": number(row["initial_damping"]),
         "batch": number(row["batch_size"]),
         "passes": number(row["passes"]),
         "seeds": number(row["seeds"]),

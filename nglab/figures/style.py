@@ -184,6 +184,6 @@ def log_rate_axis(axes: Axes, rates: Iterable[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks[:: 1 + len(ticks) // 10]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:.3g}")
-    axes.tick_params(axis="x", rotation=45 if len(ticks) > 5 else 0)
+    axes.tick_params(axis="x", rotation=45 if len(ticks) > 3 else 0)
     axes.margins(x=0.08)
     axes.set_xlabel("learning rate α")

@@ -35,6 +35,7 @@ def one_run(
             "method": method,
             "seed": seed,
             "learning_rate": 0.04 if method == "SGD" else 1.0,
+            "initial_damping": NAN if method == "SGD" else 0.01,
             "step": n * (50 if method == "SGD" else 1),
             "examples_seen": n * 1000,
             "passes": n / 10,
