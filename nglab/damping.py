@@ -23,10 +23,10 @@ class LevenbergMarquardt:
         `failed`: the step was not taken: λ rises. `informative` is False where the
         predicted decrease drowns in the rounding of the loss, so that ρ is noise: λ stays.
         """
-        rises = failed | (informative & (ratio < 0.25))
-        falls = ~failed & informative & (ratio > 0.75)
-        factor = 1 + 0.5 * rises.to(damping.dtype) - falls.to(damping.dtype) / 3
-        return (damping * factor).clamp(min=as_like(self.min, damping))
+        ratio = torch.where(informative, ratio, 0.5).masked_fill_(failed, 0.0)
+        factor = torch.where(ratio < 0.25, 1.5, torch.where(ratio > 0.75, 2 / 3, 1.0))
+        floor = self.min if isinstance(self.min, float) else as_like(self.min, damping)
+        return torch.clamp(damping * factor, min=floor)
 
 
 def as_like(value: float | Tensor, like: Tensor) -> Tensor:

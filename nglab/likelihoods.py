@@ -90,12 +90,9 @@ class Gaussian:
         return out
 
     @staticmethod
-    def loss(error: Tensor, scratch: Tensor | None = None) -> Tensor:
-        """h = ½ · mean over examples of ‖y − z‖²: e_L `[..., M, n_L]` → `[...]`.
-
-        `scratch` has e_L's shape.
-        """
-        return torch.mul(error, error, out=scratch).sum((-2, -1)).mul_(0.5 / error.shape[-2])
+    def loss(error: Tensor) -> Tensor:
+        """h = ½ · mean over examples of ‖y − z‖²: e_L `[..., M, n_L]` → `[...]`."""
+        return torch.linalg.vector_norm(error, dim=(-2, -1)).square_().mul_(0.5 / error.shape[-2])
 
     @staticmethod
     def losses(z: Tensor, y: Tensor) -> Tensor:

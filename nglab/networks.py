@@ -8,7 +8,8 @@ Layers whose weights have one shape lie in one tensor (`Layers`), so that one ba
 Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,23 +62,42 @@ class Layers(Sequence[Tensor]):
     `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
     and `batched[g]` the same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product
     is 1: what the batched and the plain matrix products of BLAS take.
+    `pieces` are for work entry by entry: the stacks, or, where the stacks are views of one memory, that memory alone as
+    `[1, 1, numbers]`.
     """
 
-    def __init__(self, network: Network, stacks: list[Tensor]) -> None:
+    def __init__(
+        self, network: Network, stacks: list[Tensor], memory: Tensor | None = None
+    ) -> None:
         self.network = network
         self.stacks = stacks
+        self.pieces = stacks if memory is None else [memory]
         self.batched = [as_batch(stack) for stack in stacks]
         place = {i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)}
         self.views = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
 
     @classmethod
     def of(cls, network: Network, layers: Sequence[Tensor]) -> "Layers":
-        """Copy a plain list of tensors, one a layer, into stacks."""
-        return cls(network, [torch.stack([layers[i] for i in g]) for g in network.groups])
+        """Copy a plain list of tensors, one a layer, into stacks; those of one network into one memory."""
+        stacks = [torch.stack([layers[i] for i in group]) for group in network.groups]
+        if stacks[0].dim() > 3:
+            return cls(network, stacks)
+        memory = torch.cat([stack.flatten() for stack in stacks])
+        return cls.within(network, memory.view(1, 1, -1))
 
-    def map(self, function) -> "Layers":  # type: ignore[no-untyped-def]
-        """The Layers with `function(stack)` for every stack."""
-        return Layers(self.network, [function(stack) for stack in self.stacks])
+    @classmethod
+    def within(cls, network: Network, memory: Tensor) -> "Layers":
+        """The parameters of one network, laid out in `memory` `[1, 1, numbers]`."""
+        shapes = [(len(group), *network.shapes[group[0]]) for group in network.groups]
+        parts = memory.flatten().split([math.prod(shape) for shape in shapes])
+        return cls(network, [p.view(s) for p, s in zip(parts, shapes, strict=True)], memory)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Layers":
+        """The Layers with `function(piece)`, of the same shape, for every piece."""
+        pieces = [function(piece) for piece in self.pieces]
+        if self.pieces is self.stacks:
+            return Layers(self.network, pieces)
+        return Layers.within(self.network, pieces[0])
 
     def __getitem__(self, i):  # type: ignore[no-untyped-def]
         return self.views[i]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nglab.curvature.kronecker import SPLITS, KroneckerFactors
+from nglab.curvature.kronecker import KroneckerFactors
 from nglab.damping import LevenbergMarquardt, as_like
 from nglab.likelihoods import Gaussian
 from nglab.networks import (
@@ -27,6 +27,8 @@ class NGDState:
     """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept memory."""
 
     network: Network
+    rate: Tensor  # α `[..., 1, 1]`
+    predicted_share: Tensor  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
     skipped_steps: (
@@ -35,7 +37,6 @@ class NGDState:
     generators: list[torch.Generator]
     activations: Activations
     errors: Errors  # set 0: the true targets; sets 1 … K: targets sampled from the model
-    squares: Tensor  # of e_L, for the loss
     factors: KroneckerFactors
     gradient: Layers  # G_i = ⟨e_i x_{i-1}ᵀ⟩
     direction: Layers  # L d_i
@@ -59,19 +60,21 @@ class NGD:
     batch_size: int  # M
     samples: int  # K
     damping: LevenbergMarquardt  # the rule of λ
-    split: str  # how √λ is divided between the factors: a key of SPLITS
+    split: str  # how √λ is divided between the factors: equal or pi
 
     def init(self, network: Network, params: Layers, streams: Streams) -> NGDState:
         per_replica = params[0].new_zeros(params.leading)
+        alpha = per_replica + as_like(self.lr, per_replica)
         return NGDState(
             network,
+            rate=alpha[..., None, None],
+            predicted_share=alpha - alpha**2 / 2,
             damping=per_replica + as_like(self.damping.initial, per_replica),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             generators=list(streams("sampled targets")),
             activations=Activations(network, self.batch_size, params[0]),
             errors=Errors(network, self.batch_size, 1 + self.samples, params[0]),
-            squares=params[0].new_empty(*params.leading, self.batch_size, network.widths[-1]),
             factors=KroneckerFactors(params),
             gradient=params.map(torch.empty_like),
             direction=params.map(torch.empty_like),
@@ -86,25 +89,23 @@ class NGD:
         forward(network, params, x, activations)
         true_error = Gaussian.error(activations.output, y, out=errors.output.select(-3, 0))
         Gaussian.sample_error(errors.output.narrow(-3, 1, self.samples), state.generators)
-        loss = Gaussian.loss(true_error, state.squares)
+        loss = Gaussian.loss(true_error)
         backward(network, params, activations, errors)
 
         if state.ceiling is None:
             state.ceiling = CEILING * loss
-        alpha = as_like(self.lr, loss)
         decrease, solved = self._directions(state)
-        step_size = alpha[..., None, None]
         for w, d, trial in zip(
-            params.stacks, state.direction.stacks, state.trial.stacks, strict=True
+            params.pieces, state.direction.pieces, state.trial.pieces, strict=True
         ):
-            torch.addcmul(w, step_size, d, value=1 / network.depth, out=trial)
+            torch.addcmul(w, state.rate, d, value=1 / network.depth, out=trial)
 
         forward(network, state.trial, x, activations)
         Gaussian.error(activations.output, y, out=true_error)
-        trial_loss = Gaussian.loss(true_error, state.squares)
-        predicted = (alpha - alpha**2 / 2) * decrease  # footnote 1
+        trial_loss = Gaussian.loss(true_error)
+        predicted = state.predicted_share * decrease
         taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
-        for w, trial in zip(params.stacks, state.trial.stacks, strict=True):
+        for w, trial in zip(params.pieces, state.trial.pieces, strict=True):
             torch.where(taken[..., None, None], trial, w, out=w)
 
         state.reduction_ratio = (loss - trial_loss) / predicted  # ρ_k
@@ -126,15 +127,18 @@ class NGD:
         for g, e_true, x_in in zip(state.gradient.batched, errors.rows(0, 1), inputs, strict=True):
             add_outer_(g, e_true, x_in, scale=1 / self.batch_size, keep=0)
         factors.average_(inputs, errors.rows(1))
-        factors.damp_(state.damping.sqrt(), SPLITS[self.split])
+        factors.damp_(state.damping.sqrt(), self.split)
         solved = factors.invert_()
-        decrease = torch.zeros_like(state.damping)
         for g, d, product, inverse_in, inverse_out in zip(
             state.gradient.stacks, state.direction.stacks, state.trial.stacks,
             factors.inputs, factors.errors, strict=True,
         ):  # fmt: skip
             torch.matmul(inverse_out, g, out=product)
             torch.matmul(product, inverse_in, out=d)
+        decrease = torch.zeros_like(state.damping)
+        for g, d, product in zip(
+            state.gradient.pieces, state.direction.pieces, state.trial.pieces, strict=True
+        ):
             decrease += torch.mul(d, g, out=product).sum((0, -2, -1))
         return decrease.div_(state.network.depth), solved
 

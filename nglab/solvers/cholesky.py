@@ -1,24 +1,56 @@
 """The inverse of symmetric positive definite matrices by Cholesky factorisation.
 
-The inverse is formed: on the sizes of these networks `cholesky_inverse` and one product take less time than
-two triangular solves, in batches above all. A factorisation that fails is reported, never raised.
+The inverse is formed: on the sizes of these networks it and one product take less time than two triangular solves, in
+batches above all. A factorisation that fails is reported, never raised.
 """
 
 import torch
 from torch import Tensor
 
+WHOLE = 256
+"""Above this size LAPACK's inverse falls behind matrix products, so that going by blocks pays."""
 
-def inverse_(a: Tensor, scratch: Tensor) -> Tensor:
-    """Replace symmetric A `[..., n, n]` (contiguous) by A⁻¹; `scratch`, of A's shape and contiguous, is overwritten.
 
-    Returns `ok [...]`, False where A is not numerically positive definite: what stands in A there has no meaning.
+def inverse_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
+    """Replace A `[..., n, n]` (contiguous) by A⁻¹; of A, symmetric, the entries on and above the diagonal are read.
+
+    `scratch`, of A's shape and contiguous, is overwritten; `info` `[...]` (int32) is 0 where A was numerically positive
+    definite: what stands in A elsewhere has no meaning.
     """
-    info = torch.empty(a.shape[:-2], dtype=torch.int32, device=a.device)
-    factor, a_columns = scratch.mT, a.mT  # LAPACK works on columns; A is symmetric
+    if a.shape[-1] <= WHOLE or a.is_cuda:
+        _whole_(a, scratch, info)
+        return
+    n = a.shape[-1]
+    for one in zip(a.view(-1, n, n), scratch.view(-1, n, n), info.view(-1), strict=True):
+        _by_blocks_(*one)
+
+
+def _whole_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
+    factor, a_columns = (
+        scratch.mT,
+        a.mT,
+    )  # LAPACK works on columns, and there on and below the diagonal
     torch.linalg.cholesky_ex(a_columns, out=(factor, info))
-    ok = info == 0
-    factor.diagonal(dim1=-2, dim2=-1).masked_fill_(
-        ~ok.unsqueeze(-1), 1.0
-    )  # a zero would raise below
+    factor.diagonal(dim1=-2, dim2=-1).clamp_(min=torch.finfo(a.dtype).tiny)  # a zero would raise
     torch.cholesky_inverse(factor, out=a_columns)
-    return ok
+
+
+def _by_blocks_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
+    """A = [[P, Q], [Qᵀ, R]] `[n, n]` by the inverses of P and of its Schur complement S = R − Qᵀ P⁻¹ Q.
+
+    A is positive definite where P and S are: A⁻¹ = [[P⁻¹ + T S⁻¹ Tᵀ, −T S⁻¹], [−S⁻¹ Tᵀ, S⁻¹]] with T = P⁻¹ Q.
+    """
+    if len(a) <= WHOLE:
+        _whole_(a, scratch, info)
+        return
+    h = len(a) // 2
+    p, q, r, t = a[:h, :h], a[:h, h:], a[h:, h:], scratch[:h, h:]
+    of_p, of_s = info.new_empty(2)
+    _by_blocks_(p, scratch[:h, :h], of_p)
+    torch.mm(p, q, out=t)
+    torch.addmm(r, q.mT, t, alpha=-1, out=r)
+    _by_blocks_(r, scratch[h:, h:], of_s)
+    torch.mm(t, r, out=q)
+    torch.addmm(p, q, t.mT, out=p)
+    a[h:, :h].copy_(q.neg_().mT)
+    torch.maximum(of_p, of_s, out=info)
