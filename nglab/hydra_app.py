@@ -46,11 +46,18 @@ def train_job(cfg: DictConfig) -> None:
     """One job of `nglab run`."""
     from nglab.run import run  # torch: seconds, and only here
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    concurrent = settings.mode == RunMode.MULTIRUN and not one_at_a_time(settings.launcher._target_)
     with reported(), alone_in(folder):
         config = check(cfg)
         check_device(config.device)
-        run(config, folder)
+        run(config, folder, concurrent=concurrent)
+
+
+def one_at_a_time(launcher: str) -> bool:
+    """Whether the jobs of a sweep run in this process, none beside another."""
+    return launcher in HERE or launcher.endswith("BasicLauncher")
 
 
 def run_command(arguments: list[str]) -> None:
@@ -108,7 +115,7 @@ def preflight(args: Namespace) -> None:
     configs = [check(without_hydra(cfg)) for cfg in composed]
     for folder, config in zip(folders, configs, strict=True):
         check_free(folder, config, goes_on=multirun and launcher in HERE)
-    if not multirun or launcher in HERE or launcher.endswith("BasicLauncher"):
+    if not multirun or one_at_a_time(launcher):
         check_machine(configs)
 
 

@@ -33,19 +33,25 @@ from nglab.train import Evaluation, Problem, train
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, folder: Path, progress: bool | None = None) -> dict[str, Any]:
+def run(
+    config: Config, folder: Path, progress: bool | None = None, concurrent: bool = False
+) -> dict[str, Any]:
     """Train what `config` names and leave `metrics.csv`, `summary.json` and `loss.png` in `folder`.
 
     Returns the summary. A run whose loss leaves the finite numbers, or ends above its start, has status "diverged".
     An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
     from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
+    `concurrent`: other runs may be on the machine at the same time, which the summary then says.
     Raises InputError, before any work, where the folder holds a result already.
     """
-    return run_together([config], [folder], progress)[0]
+    return run_together([config], [folder], progress, concurrent)[0]
 
 
 def run_together(
-    configs: Sequence[Config], folders: Sequence[Path], progress: bool | None = None
+    configs: Sequence[Config],
+    folders: Sequence[Path],
+    progress: bool | None = None,
+    concurrent: bool = False,
 ) -> list[dict[str, Any]]:
     """Train several configurations as one stack; each leaves in its folder what `run` would have left there.
 
@@ -53,7 +59,7 @@ def run_together(
     (`stacked`). Raises as `run` does, and InputError where the configurations cannot be stacked.
     """
     records = [
-        RecordWriter(folder, facts(config, stacked=len(configs)))
+        RecordWriter(folder, facts(config, len(configs), concurrent))
         for config, folder in zip(configs, folders, strict=True)
     ]
     checkpoint = CheckpointFile(
@@ -139,7 +145,7 @@ def conclude(record: RecordWriter) -> None:
     first, last = metrics.test_loss.iloc[[0, -1]]
     status = "finished" if last <= first else "diverged"  # not finite, or above its start
     with whole(record.folder / "loss.png") as path:
-        save_loss_figure(metrics, minimum_loss, path, stacked=record.facts["stacked"])
+        save_loss_figure(metrics, minimum_loss, path, record.facts)
     record.close(status)
     extra = {"folder": record.folder}  # for the log of this run alone
     log.info("%s: test loss %.4g, %s", status, last, record.folder, extra=extra)
@@ -238,7 +244,8 @@ def resolve_device(name: str) -> torch.device:
     )
 
 
-def facts(config: Config, stacked: int) -> dict[str, Any]:
+def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:
     """What a summary says beside the outcome."""
-    settings = {"dtype": config.dtype, "seed": config.seed, "stacked": stacked}
-    return circumstances(resolve_device(config.device)) | settings
+    settings = {"dtype": config.dtype, "seed": config.seed}
+    together = {"stacked": stacked, "concurrent": concurrent}
+    return circumstances(resolve_device(config.device)) | settings | together

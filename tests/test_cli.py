@@ -46,7 +46,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
         15: KeyboardInterrupt(),
     }
 
-    def run(config: Config, folder: Path) -> None:
+    def run(config: Config, folder: Path, concurrent: bool) -> None:
         (folder / "metrics.csv").touch(exist_ok=False)
         done.append((config, folder))
         if config.seed in raised:

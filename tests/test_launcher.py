@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from pytest import approx
 
 from nglab import cli
 from nglab import run as run_module
+from nglab.figures.plot import seconds_label
 from nglab.records import find_runs, read_run
 from nglab.train import train
 
@@ -43,9 +46,9 @@ def stacks(monkeypatch):
     sizes = []
     original = run_module.run_together
 
-    def counted(configs, folders, progress=None):
+    def counted(configs, *rest, **more):
         sizes.append(len(configs))
-        return original(configs, folders, progress)
+        return original(configs, *rest, **more)
 
     monkeypatch.setattr(run_module, "run_together", counted)
     return sizes
@@ -233,3 +236,25 @@ def test_help_names_the_launchers(capsys):
     nglab("--help")
     shown = capsys.readouterr().out
     assert "hydra/launcher: sequential, stacked" in shown
+
+
+@pytest.mark.parametrize(
+    ("launcher", "settings"),
+    [("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["hydra.launcher.timeout_min=5"])],
+)
+def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_path):
+    """They work in processes of their own, beside one another: the summaries and the axis of the clock say so."""
+    sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
+    overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
+    command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
+    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0
+    for job in ("0", "1"):
+        theirs, ours = read_run(tmp_path / "there" / job), read_run(tmp_path / "here" / job)
+        columns = ["examples_seen", "test_loss"]
+        np.testing.assert_allclose(theirs.metrics[columns], ours.metrics[columns], rtol=1e-12)
+        assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
+        assert not ours.summary["concurrent"]
+    assert "beside" in seconds_label([theirs.summary]) != seconds_label([ours.summary])

@@ -1,6 +1,6 @@
 """Pictures of any runs: one run's loss, a comparison of many, final loss against learning rate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
 
 @style.styled
 def save_loss_figure(
-    metrics: pd.DataFrame, minimum_loss: float | None, path: Path, stacked: int = 1
+    metrics: pd.DataFrame, minimum_loss: float | None, path: Path, circumstances: Mapping[str, Any]
 ) -> None:
     """One run's test loss against examples and against seconds; what is not finite is left out.
 
-    `stacked`: how many runs shared those seconds.
+    `circumstances`: of the run's summary, `stacked` and `concurrent` say what else its seconds were spent on.
     """
     metrics = metrics.reindex(columns=["examples_seen", "train_seconds", "test_loss"])
     floors = style.positive([minimum_loss])
@@ -40,14 +40,17 @@ def save_loss_figure(
     left.plot(metrics.examples_seen / 1000, metrics.test_loss.where(np.isfinite), **look)
     right.plot(metrics.train_seconds, metrics.test_loss.where(np.isfinite), **look)
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
-    right.set(xlabel=seconds_label([stacked]))
+    right.set(xlabel=seconds_label([circumstances]))
     figure.savefig(path, dpi=150)
 
 
-def seconds_label(stacked: Iterable[int]) -> str:
-    """The axis of the clock; where runs were trained together it says that their seconds are those of all."""
-    most = max(stacked)
-    return style.SECONDS + (f", shared by {most} stacked runs" if most > 1 else "")
+def seconds_label(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """The axis of the clock; it says where runs were trained together or may have been beside one another."""
+    most = max(summary.get("stacked", 1) for summary in summaries)
+    if most > 1:
+        return f"{style.SECONDS}, shared by {most} stacked runs"
+    beside = any(summary.get("concurrent") for summary in summaries)
+    return f"{style.SECONDS}, of runs beside others" if beside else style.SECONDS
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
         style.draw_spread(left, line.runs, "examples_seen", line.label(keys), unit=1000, **look)
         style.draw_spread(right, line.runs, "train_seconds", **look)
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
-    right.set(xlabel=seconds_label(r.summary.get("stacked", 1) for x in lines for r in x.records))
+    right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
     return style.save(figure, stem, ("png", "pdf"))

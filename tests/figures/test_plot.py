@@ -43,12 +43,14 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
 def test_loss_figure(losses: list[float], minimum: float, tmp_path: Path) -> None:
     n = range(len(losses))
     columns = {"examples_seen": n, "train_seconds": n, "test_loss": losses}
-    save_loss_figure(pd.DataFrame(columns, dtype=float), minimum, tmp_path / "loss.png")
+    save_loss_figure(
+        pd.DataFrame(columns, dtype=float), minimum, tmp_path / "loss.png", {"stacked": 2}
+    )
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_loss_figure_of_a_run_stopped_before_its_first_row(tmp_path: Path) -> None:
-    save_loss_figure(pd.DataFrame([]), None, tmp_path / "loss.png")
+    save_loss_figure(pd.DataFrame([]), None, tmp_path / "loss.png", {})
     assert (tmp_path / "loss.png").exists()
 
 
