@@ -14,7 +14,6 @@ from nglab import __version__
 def circumstances(device: torch.device) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
         "versions": versions(),
         "git_commit": git_commit(),
     }

@@ -28,7 +28,7 @@ from nglab.progress import Progress
 from nglab.randomness import stream
 from nglab.records import RecordWriter, whole
 from nglab.stack import stack
-from nglab.train import Evaluation, Problem, train
+from nglab.train import Evaluation, Problem, step_threads, train
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def eval_interval(config: Config) -> int:
 def build(config: Config, dataset: Dataset | None = None) -> Problem:
     """The objects that a configuration names; `dataset` where it has been made already."""
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    network = Network(tuple(config.arch.widths), config.arch.activation, config.arch.bias)
+    network = build_network(config)
     student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
     return Problem(
         network=network,
@@ -181,6 +181,10 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
             stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
         ],
     )
+
+
+def build_network(config: Config) -> Network:
+    return Network(tuple(config.arch.widths), config.arch.activation, config.arch.bias)
 
 
 def build_stack(configs: Sequence[Config]) -> Problem:
@@ -246,6 +250,7 @@ def resolve_device(name: str) -> torch.device:
 
 def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:
     """What a summary says beside the outcome."""
-    settings = {"dtype": config.dtype, "seed": config.seed}
+    threads = step_threads(build_network(config), config.optimizer.batch_size, stacked)
+    settings = {"dtype": config.dtype, "seed": config.seed, "threads": threads}
     together = {"stacked": stacked, "concurrent": concurrent}
     return circumstances(resolve_device(config.device)) | settings | together
