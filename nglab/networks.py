@@ -189,7 +189,7 @@ def forward(
     """Eq. 1: x_i = φ_i(W_i x_{i-1} + b_i), layer L linear. `x` is `[..., M, n_0]` (broadcast over replicas)."""
     out = out or Activations(network, x.shape[-2], params[0])
     out.load(x)
-    multiply = torch.matmul if params.leading else torch.mm  # the same, decided once
+    multiply = product(params)
     apply_ = None if network.linear else network.phi.apply_
     for x_in, w_t, z in zip(out.inputs.views, params.transposed, out.z, strict=True):
         multiply(x_in, w_t, out=z)
@@ -204,13 +204,18 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
     Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i.
     """
     e, w = errors.layers.views, params.without_bias
-    multiply = torch.matmul if params.leading else torch.mm
+    multiply = product(params)
     chain_ = None if network.linear else network.phi.chain_
     for i in range(network.depth - 1, 0, -1):
         multiply(e[i], w[i], out=e[i - 1])
         if chain_:
             chain_(errors.sets[i - 1], activations.x[i].unsqueeze(-3))
     return errors
+
+
+def product(params: Layers) -> Callable[..., Tensor]:
+    """`torch.matmul` for layers of this many axes, which would look at them each time anew."""
+    return {0: torch.mm, 1: torch.bmm}.get(len(params.leading), torch.matmul)
 
 
 def as_batch(stack: Tensor) -> Tensor:
