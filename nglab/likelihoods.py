@@ -92,7 +92,7 @@ class Gaussian:
     @staticmethod
     def loss(error: Tensor) -> Tensor:
         """h = ½ · mean over examples of ‖y − z‖²: e_L `[..., M, n_L]` → `[...]`."""
-        return torch.linalg.vector_norm(error, dim=(-2, -1)).square_().mul_(0.5 / error.shape[-2])
+        return error.square().sum((-2, -1)).mul_(0.5 / error.shape[-2])
 
     @staticmethod
     def losses(z: Tensor, y: Tensor) -> Tensor:

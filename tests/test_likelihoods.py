@@ -162,3 +162,9 @@ def test_natural_parameters_outside_the_domain_have_infinite_loss():
 def test_a_covariance_that_is_not_spd_is_refused(entry):
     with pytest.raises(InputError, match="covariance"):
         GaussianMean(torch.tensor(entry))
+
+
+def test_the_loss_of_many_examples_is_not_lost_to_rounding():
+    """ρ compares two losses that differ in a small part; a norm of so many entries would be off by 1e-4."""
+    error = torch.randn(10_000, 784, generator=torch.Generator().manual_seed(0))
+    assert_close(Gaussian.loss(error).double(), Gaussian.loss(error.double()), rtol=1e-6, atol=0)
