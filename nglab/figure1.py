@@ -1,6 +1,6 @@
 """Figure 1: SGD's learning rate by grid search, then SGD and NGD from the same start, then the pictures.
 
-The grid trains all rates and seeds of a panel as one stack. The curves come from ordinary runs, one at a time, so that
+The grid trains all rates and seeds of a panel as stacks. The curves come from ordinary runs, one at a time, so that
 their seconds are those of a run alone on the machine. Whatever is in the folder already is not done again.
 """
 
@@ -18,13 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from nglab.config import check, compose
 from nglab.errors import InputError
 from nglab.figures.figure1 import draw_figure1, draw_learning_rates, table, to_markdown
+from nglab.grouping import group
 from nglab.records import read_run
-from nglab.run import build_stack, run
+from nglab.run import build_each, run
+from nglab.stack import stack
 from nglab.train import train
 
 log = logging.getLogger(__name__)
 
 METHODS = {"SGD": "sgd", "NGD": "ngd"}
+MEMORY, CACHE = 4 * 2**30, 4 * 2**20
+"""Bytes that a stack of the grid may take, and that a step of it may touch: above, it is trained in parts."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def grid_search(panel: Panel, folder: Path) -> pd.DataFrame:
             return table
     members = sorted(wanted)
     log.info("%s: SGD at %d rates × %d seeds", panel.arch, len(panel.rates), panel.seeds)
-    final = train_stack([panel.command("SGD", s, panel.grid_passes, lr) for lr, s in members])
+    final = train_stacks([panel.command("SGD", s, panel.grid_passes, lr) for lr, s in members])
     table = pd.DataFrame(members, columns=["learning_rate", "seed"]).assign(
         arch=panel.arch,
         passes=panel.grid_passes,
@@ -105,17 +109,28 @@ def grid_search(panel: Panel, folder: Path) -> pd.DataFrame:
     return table
 
 
-def train_stack(commands: list[list[str]]) -> dict[str, Any]:
-    """Train the runs that `commands` name as one stack; their final and smallest possible test losses."""
+def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
+    """Train the runs that `commands` name, stacked where that is faster; their final and least possible test losses."""
     configs = [check(compose(command)) for command in commands]
-    problem = build_stack(configs)
-    losses = []
-    for evaluation in train(problem, configs[0].train.passes, configs[0].data.train_examples):
-        losses.append(evaluation.test_loss.clone())
-        log.info("pass %.3g: median loss %.4g", evaluation.passes, losses[-1].nanmedian())
-    diverged = ~(losses[-1] <= losses[0])  # as `run` has it: not finite, or above its start
-    final = losses[-1].masked_fill(diverged, math.inf).tolist()
-    return {"final_test_loss": final, "minimum_loss": problem.dataset.minimum_loss}
+    problems = build_each(configs)
+    final = [math.inf] * len(configs)
+    for members in group(configs, MEMORY, CACHE):
+        parts = [problems[i] for i in members]
+        problem = stack(parts) if len(parts) > 1 else parts[0]
+        losses = []
+        for evaluation in train(problem, configs[0].train.passes, configs[0].data.train_examples):
+            losses.append(evaluation.test_loss.flatten())
+        ended_below = (
+            losses[-1] <= losses[0]
+        )  # else diverged, as `run` has it: not finite, or above its start
+        for i, loss in zip(
+            members, losses[-1].masked_fill(~ended_below, math.inf).tolist(), strict=True
+        ):
+            final[i] = loss
+        log.info(
+            "%d of %d runs, median loss %.4g", members[-1] + 1, len(configs), losses[-1].nanmedian()
+        )
+    return {"final_test_loss": final, "minimum_loss": problems[0].dataset.minimum_loss}
 
 
 def best_rate(grid: pd.DataFrame) -> float:

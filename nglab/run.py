@@ -187,11 +187,6 @@ def build_network(config: Config) -> Network:
     return Network(tuple(config.arch.widths), config.arch.activation, config.arch.bias)
 
 
-def build_stack(configs: Sequence[Config]) -> Problem:
-    """The problems of several configurations as one, with a replica axis."""
-    return stack(build_each(configs))
-
-
 def build_each(configs: Sequence[Config]) -> list[Problem]:
     """A problem a configuration; each distinct data set is made once."""
     datasets: dict[str, Dataset] = {}

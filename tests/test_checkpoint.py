@@ -3,7 +3,8 @@ import torch
 
 from nglab.checkpoint import CheckpointFile
 from nglab.config import check, compose
-from nglab.run import build, build_stack
+from nglab.run import build, build_each
+from nglab.stack import stack
 from nglab.train import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "arch.activation=tanh", "arch.bias=true",
@@ -23,7 +24,7 @@ CASES = {
 
 def problem(overrides):
     configs = [check(compose(job)) for job in overrides]
-    return build_stack(configs) if len(configs) > 1 else build(configs[0])
+    return stack(build_each(configs)) if len(configs) > 1 else build(configs[0])
 
 
 def numbers(evaluation):

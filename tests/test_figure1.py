@@ -38,7 +38,7 @@ def test_figure1_from_nothing_and_then_from_what_is_there(tiny, tmp_path, monkey
         raise AssertionError("trained again")
 
     monkeypatch.setattr(module, "run", fail)
-    monkeypatch.setattr(module, "train_stack", fail)
+    monkeypatch.setattr(module, "train_stacks", fail)
     figure1(tiny, tmp_path)
     again = pd.read_csv(tmp_path / "figure1.csv")
     pd.testing.assert_frame_equal(curves, again)

@@ -1,6 +1,7 @@
 from nglab.config import check, compose
 from nglab.grouping import group, stack_bytes
-from nglab.run import build_stack
+from nglab.run import build_each
+from nglab.stack import stack
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
          "optimizer.batch_size=20"]  # fmt: skip
@@ -16,7 +17,7 @@ def test_what_differs_in_real_numbers_and_seeds_is_one_group():
             "data.spectrum_decay=1", "optimizer.damping.initial=1 optimizer.damping.min=0.1"]  # fmt: skip
     runs = configs(*jobs)
     assert group(runs, INF, INF) == [list(range(len(jobs)))]
-    assert build_stack(runs).optimizer.lr.tolist() == [1, 1, 0.5, 1, 1, 1, 1]
+    assert stack(build_each(runs)).optimizer.lr.tolist() == [1, 1, 0.5, 1, 1, 1, 1]
 
 
 def test_what_differs_in_more_is_not():

@@ -8,7 +8,8 @@ from nglab import run as run_module
 from nglab.config import check, compose
 from nglab.errors import InputError
 from nglab.networks import Network
-from nglab.run import build, build_stack, run
+from nglab.run import build, build_each, run
+from nglab.stack import stack
 from nglab.train import step_threads, train
 
 SMALL = ["data.train_examples=2000", "data.test_examples=200", "train.passes=1"]
@@ -115,7 +116,7 @@ def test_a_stack_holds_each_data_set_once():
         for a in (0.1, 0.2)
         for s in (0, 1)
     ]
-    problem = build_stack(configs)
+    problem = stack(build_each(configs))
     assert problem.members == [0, 1, 0, 1] and len(problem.dataset.train_x) == 2
     assert problem.optimizer.lr.tolist() == [0.1, 0.1, 0.2, 0.2]
 
