@@ -16,6 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nglab import products
 from nglab.activations import ACTIVATIONS, Activation
 
 
@@ -38,6 +39,11 @@ class Network:
         return [
             (n, n_in + self.bias) for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         ]
+
+    @cached_property
+    def largest(self) -> int:
+        """The number of weights of the largest layer."""
+        return max(n * n_in for n, n_in in self.shapes)
 
     @cached_property
     def groups(self) -> list[list[int]]:
@@ -189,7 +195,7 @@ def forward(
     """Eq. 1: x_i = φ_i(W_i x_{i-1} + b_i), layer L linear. `x` is `[..., M, n_0]` (broadcast over replicas)."""
     out = out or Activations(network, x.shape[-2], params[0])
     out.load(x)
-    multiply = product(params)
+    multiply = product(params, x.shape[-2])
     apply_ = None if network.linear else network.phi.apply_
     for x_in, w_t, z in zip(out.inputs.views, params.transposed, out.z, strict=True):
         multiply(x_in, w_t, out=z)
@@ -204,7 +210,7 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
     Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i.
     """
     e, w = errors.layers.views, params.without_bias
-    multiply = product(params)
+    multiply = product(params, e[-1].shape[-2])
     chain_ = None if network.linear else network.phi.chain_
     for i in range(network.depth - 1, 0, -1):
         multiply(e[i], w[i], out=e[i - 1])
@@ -213,9 +219,11 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
     return errors
 
 
-def product(params: Layers) -> Callable[..., Tensor]:
-    """`torch.matmul` for layers of this many axes, which would look at them each time anew."""
-    return {0: torch.mm, 1: torch.bmm}.get(len(params.leading), torch.matmul)
+def product(params: Layers, rows: int) -> Callable[..., Tensor]:
+    """What multiplies this many rows by a W_i: chosen once, where `torch.matmul` would look at each pair anew."""
+    if params.leading:
+        return torch.bmm if len(params.leading) == 1 else torch.matmul
+    return products.mm if rows * params.network.largest >= products.LEAST_WORK else torch.mm
 
 
 def as_batch(stack: Tensor) -> Tensor:
@@ -229,7 +237,7 @@ def add_outer_(out: Tensor, a: Tensor, b: Tensor, scale: float = 1.0, keep: floa
 
     With a = e_i of the true targets, b = x_{i-1}, scale 1/M and keep 0 it is ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
     """
-    add = torch.addmm if out.dim() == 2 else torch.baddbmm
+    add = products.addmm if out.dim() == 2 else torch.baddbmm
     return add(out, a.mT, b, beta=keep, alpha=scale, out=out)
 
 

@@ -1,15 +1,19 @@
 """The Kronecker factors of a layer's Fisher block: F_ii = Λ_i ⊗ Λ̃_i (Eq. 22 with i = j)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from nglab import products
 from nglab.networks import Layers, add_outer_, as_batch
 from nglab.solvers.cholesky import inverse_
 
 BLOCK = 64
 """Rows of a product that fill BLAS and waste little of the half that is not needed."""
+
+LARGE = 256
+"""Columns from which on oneDNN is so much faster that transposing the rows for it pays."""
 
 
 def second_moment(rows: Tensor, out: Tensor) -> Tensor:
@@ -28,9 +32,12 @@ def second_moment_above(rows: Tensor, out: Tensor) -> None:
     if out.dim() > 2:
         second_moment(rows, out)
         return
+    add: Callable[..., Tensor] = torch.addmm
+    if len(out) >= LARGE and products.by_onednn(rows.mT, rows):
+        add, rows = products.addmm, rows.mT.contiguous().mT
     for k in range(0, len(out), BLOCK):
-        block = out[k : k + BLOCK, k:]
-        add_outer_(block, rows[:, k : k + BLOCK], rows[:, k:], scale=1 / len(rows), keep=0)
+        left, right, block = rows[:, k : k + BLOCK], rows[:, k:], out[k : k + BLOCK, k:]
+        add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)
 
 
 class KroneckerFactors:
@@ -60,14 +67,15 @@ class KroneckerFactors:
             views.append(by_size[n][first[n] : first[n] + k])
             first[n] += k
         self.inputs, self.errors = views[: len(params.stacks)], views[len(params.stacks) :]
-        self._batches = [as_batch(view) for view in views]
+        batched = [as_batch(view) for view in views]
+        self.batched = batched[: len(params.stacks)], batched[len(params.stacks) :]
 
     def average_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
         """Λ_i from the layer inputs, Λ̃_i from errors of sampled targets; `[(batch,) rows, n]` for each group.
 
         Only the entries on and above the diagonals count from here to `invert_`.
         """
-        for rows, out in zip([*inputs, *errors], self._batches, strict=True):
+        for rows, out in zip([*inputs, *errors], [*self.batched[0], *self.batched[1]], strict=True):
             second_moment_above(rows, out)
 
     def damp_(self, root: Tensor, split: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nglab import products
 from nglab.curvature.kronecker import KroneckerFactors
 from nglab.damping import LevenbergMarquardt, as_like
 from nglab.likelihoods import Gaussian
@@ -130,11 +131,12 @@ class NGD:
         factors.damp_(state.damping.sqrt(), self.split)
         solved = factors.invert_()
         for g, d, product, inverse_in, inverse_out in zip(
-            state.gradient.stacks, state.direction.stacks, state.trial.stacks,
-            factors.inputs, factors.errors, strict=True,
+            state.gradient.batched, state.direction.batched, state.trial.batched,
+            *factors.batched, strict=True,
         ):  # fmt: skip
-            torch.matmul(inverse_out, g, out=product)
-            torch.matmul(product, inverse_in, out=d)
+            multiply = products.mm if g.dim() == 2 else torch.bmm
+            multiply(inverse_out, g, out=product)
+            multiply(product, inverse_in, out=d)
         decrease = torch.zeros_like(state.damping)
         for g, d, product in zip(
             state.gradient.pieces, state.direction.pieces, state.trial.pieces, strict=True

@@ -7,6 +7,8 @@ batches above all. A factorisation that fails is reported, never raised.
 import torch
 from torch import Tensor
 
+from nglab import products
+
 WHOLE = 256
 """Above this size LAPACK's inverse falls behind matrix products, so that going by blocks pays."""
 
@@ -47,10 +49,10 @@ def _by_blocks_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
     p, q, r, t = a[:h, :h], a[:h, h:], a[h:, h:], scratch[:h, h:]
     of_p, of_s = info.new_empty(2)
     _by_blocks_(p, scratch[:h, :h], of_p)
-    torch.mm(p, q, out=t)
-    torch.addmm(r, q.mT, t, alpha=-1, out=r)
+    products.mm(p, q, out=t)
+    products.addmm(r, q.mT, t, alpha=-1, out=r)
     _by_blocks_(r, scratch[h:, h:], of_s)
-    torch.mm(t, r, out=q)
-    torch.addmm(p, q, t.mT, out=p)
+    products.mm(t, r, out=q)
+    products.addmm(p, q, t.mT, out=p)
     a[h:, :h].copy_(q.neg_().mT)
     torch.maximum(of_p, of_s, out=info)

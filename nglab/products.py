@@ -1,0 +1,55 @@
+"""Products of two matrices: by BLAS, and the large float32 ones on the CPU by oneDNN.
+
+PyTorch gives float32 products on the CPU to the BLAS that it was built with, most often MKL, and keeps oneDNN, which it
+brings along, for what it compiles. On processors that MKL does not serve well (AMD's) oneDNN takes half of its time;
+a call costs some 15 µs more. Neither rounds alike, so the choice depends on sizes alone, never on a measurement.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+LEAST_WORK = 4_000_000
+"""Multiply-adds from which on oneDNN is worth its call."""
+
+ONEDNN: Callable[..., Tensor] | None = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if torch.backends.mkldnn.is_available()
+    else None
+)
+
+
+def mm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """out ← a b, `[n, k]` times `[k, m]`."""
+    if not by_onednn(a, b):
+        return torch.mm(a, b, out=out)
+    return out.copy_(onednn(a, b))
+
+
+def addmm(
+    c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor
+) -> Tensor:
+    """out ← β c + α a b; with β = 0, c is not read."""
+    if not by_onednn(a, b):
+        return torch.addmm(c, a, b, beta=beta, alpha=alpha, out=out)
+    if beta == 0:
+        return torch.mul(onednn(a, b), alpha, out=out)
+    return torch.mul(c, beta, out=out).add_(onednn(a, b), alpha=alpha)
+
+
+def by_onednn(a: Tensor, b: Tensor) -> bool:
+    return (
+        a.numel() * b.shape[1] >= LEAST_WORK
+        and a.dtype is torch.float32
+        and a.is_cpu
+        and ONEDNN is not None
+    )
+
+
+def onednn(a: Tensor, b: Tensor) -> Tensor:
+    """a b, newly allocated; b is copied unless it or its transpose fills its memory, which oneDNN is slow without."""
+    if not (b.is_contiguous() or b.mT.is_contiguous()):
+        b = b.contiguous()
+    assert ONEDNN is not None
+    return ONEDNN(a, b.mT, None, "none", [], "")
