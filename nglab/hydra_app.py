@@ -4,6 +4,7 @@ Before Hydra starts, `preflight` composes and checks every job, so that a sweep 
 wrong stops before its first one writes anything.
 """
 
+import logging
 import pickle
 import sys
 from argparse import Namespace
@@ -34,8 +35,9 @@ from nglab.config import (
 )
 from nglab.errors import InputError
 from nglab.launcher import job_folder, reported
-from nglab.resume import alone_in, earlier_status
-from nglab.status import DONE
+from nglab.resume import alone_in, earlier_status, finished
+
+log = logging.getLogger(__name__)
 
 HERE = ("hydra_plugins.nglab_launcher.Sequential", "hydra_plugins.nglab_launcher.Stacked")
 """The launchers that run their jobs in this process and leave finished ones alone."""
@@ -52,6 +54,9 @@ def train_job(cfg: DictConfig) -> None:
     with reported(), alone_in(folder):
         config = check(cfg)
         check_device(config.device)
+        if config.train.checkpoint_every and finished(folder, config):
+            log.info("%s: finished already", folder)
+            return
         run(config, folder, concurrent=concurrent)
 
 
@@ -133,14 +138,12 @@ def job_folders(composed: list[DictConfig], multirun: bool) -> list[Path]:
 
 
 def check_free(folder: Path, config: Config, goes_on: bool) -> None:
-    """InputError where `folder` holds a result, or a run of another configuration.
+    """InputError where `folder` holds a run, be it of another configuration or one that cannot go on.
 
     A sweep that `goes_on` takes up in its folders what it left there; a run does so where it has checkpoints.
     """
     status = earlier_status(folder, config)
-    if status is None or goes_on:
-        return
-    if status in DONE or config.train.checkpoint_every is None:
+    if status is not None and not (goes_on or config.train.checkpoint_every):
         raise InputError(f"{folder} holds a run already ({status}): choose another folder")
 
 

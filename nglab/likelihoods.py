@@ -83,10 +83,12 @@ class Gaussian:
 
         One generator fills `out`; several fill one replica `out[r]` each.
         """
-        if len(generators) == 1:
-            return out.normal_(generator=generators[0])
-        for replica, generator in zip(out, generators, strict=True):
-            replica.normal_(generator=generator)
+        replicas = [out] if len(generators) == 1 else out
+        for replica, generator in zip(replicas, generators, strict=True):
+            if replica.is_contiguous():
+                replica.normal_(generator=generator)
+            else:  # the same numbers, however `out` lies in memory
+                replica.copy_(_normal_like(replica, generator))
         return out
 
     @staticmethod

@@ -130,6 +130,21 @@ class Layers(Sequence[Tensor]):
         return [w[..., :n] for w, n in zip(self.views, self.network.widths[:-1], strict=True)]
 
 
+BY_COLUMNS = 100
+"""Examples from which on BLAS is faster where the values of one unit lie side by side in memory."""
+
+
+def layer_values(like: Tensor, layers: int, examples: int, units: int, hidden: bool) -> Tensor:
+    """Memory for x_i or e_i of `layers` layers, `[layers, ..., examples, units]`, for replicas as `like` has them.
+
+    One example a row, as everywhere; in memory, of many examples, one unit after the other. Only what a data set or a
+    density fills (not `hidden`) lies as they do.
+    """
+    if hidden and examples >= BY_COLUMNS:
+        return like.new_empty(layers, *like.shape[:-2], units, examples).mT
+    return like.new_empty(layers, *like.shape[:-2], examples, units)
+
+
 class Activations:
     """What a forward pass leaves: x_0 … x_L of M examples.
 
@@ -138,19 +153,18 @@ class Activations:
     """
 
     def __init__(self, network: Network, examples: int, like: Tensor) -> None:
-        leading = like.shape[:-2]
-
-        def ones(layers: int, columns: int) -> Tensor:
-            return like.new_ones(layers, *leading, examples, columns)
-
         self.inputs = Layers(
-            network, [ones(len(g), network.shapes[g[0]][1]) for g in network.groups]
+            network,
+            [
+                layer_values(like, len(g), examples, network.shapes[g[0]][1], g != [0]).fill_(1)
+                for g in network.groups
+            ],
         )
-        self.output = ones(1, network.widths[-1])[0]
+        self.output = layer_values(like, 1, examples, network.widths[-1], hidden=False)[0]
         self.x = [x[..., :n] for x, n in zip(self.inputs, network.widths, strict=False)]
         self.x.append(self.output)
         self.z = self.x[1:]  # where z_i is computed, and φ applied in place
-        first = network.groups[0] == [0] and not network.bias and not leading
+        first = network.groups[0] == [0] and not network.bias and not like.shape[:-2]
         self._takes_input = first  # x_0 need not be copied beside other layers' inputs or a 1
 
     def load(self, x: Tensor) -> None:
@@ -169,10 +183,11 @@ class Errors:
 
     def __init__(self, network: Network, examples: int, sets: int, like: Tensor) -> None:
         self.examples = examples
+        last = [network.depth - 1]
         self.layers = Layers(
             network,
             [
-                like.new_empty(len(g), *like.shape[:-2], sets * examples, network.shapes[g[0]][0])
+                layer_values(like, len(g), sets * examples, network.shapes[g[0]][0], g != last)
                 for g in network.groups
             ],
         )

@@ -24,7 +24,10 @@ def mm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """out ← a b, `[n, k]` times `[k, m]`."""
     if not by_onednn(a, b):
         return torch.mm(a, b, out=out)
-    return out.copy_(onednn(a, b))
+    if out.stride(-1) != 1:  # by columns: a product of the transposed, which lie by rows
+        a, b, out = b.mT, a.mT, out.mT
+    out.copy_(onednn(a, b))
+    return out
 
 
 def addmm(

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nglab.config import Config, check, timeless
 from nglab.errors import InputError
-from nglab.status import DONE, status_of
+from nglab.status import CHECKPOINT, DONE, status_of
 
 
 def earlier_status(folder: Path, config: Config) -> str | None:
@@ -25,7 +25,11 @@ def earlier_status(folder: Path, config: Config) -> str | None:
 
 
 def finished(folder: Path, config: Config) -> bool:
-    return earlier_status(folder, config) in DONE
+    """Whether there is nothing left to do; a checkpoint that a kill at the very end left is removed."""
+    done = earlier_status(folder, config) in DONE
+    if done:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return done
 
 
 def same_run(file: Path, config: Config) -> bool:

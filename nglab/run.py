@@ -28,6 +28,7 @@ from nglab.progress import Progress
 from nglab.randomness import stream
 from nglab.records import RecordWriter, whole
 from nglab.stack import stack
+from nglab.status import CHECKPOINT
 from nglab.train import Evaluation, Problem, step_threads, train
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def run_together(
         for config, folder in zip(configs, folders, strict=True)
     ]
     checkpoint = CheckpointFile(
-        folders[0] / "checkpoint.pt", repr((list(map(timeless, configs)), versions()))
+        folders[0] / CHECKPOINT, repr((list(map(timeless, configs)), versions()))
     )
     saved = checkpoint.read() or {"rows": [[]] * len(records), "loop": None}
     for record, rows in zip(records, saved["rows"], strict=True):

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+CHECKPOINT = "checkpoint.pt"
+"""The file in a run's folder from which it goes on; gone when the run is done."""
+
 DONE = ("finished", "diverged")
 """The statuses of a run that is a result: never written over, and not trained again."""
 

@@ -215,6 +215,11 @@ def test_a_run_of_its_own_is_never_made_twice(capsys):
     Path("once/summary.json").write_text(json.dumps({**summary, "status": "interrupted"}))
     assert nglab(*once) == 2  # its rows may be wanted
     assert nglab(*once, "train.checkpoint_every=20") == 0
+    done = Path("once/summary.json").read_text()
+    Path("once/checkpoint.pt").write_text("left by a kill at the very end")
+    assert nglab(*once, "train.checkpoint_every=20") == 0  # nothing left to do
+    assert Path("once/summary.json").read_text() == done
+    assert not Path("once/checkpoint.pt").exists()
 
 
 def test_two_processes_never_share_a_folder(capsys):

@@ -90,3 +90,23 @@ def test_layers_of_one_shape_share_a_stack():
     assert params[1].count_nonzero() == 0
     again = Layers.of(network, list(params))
     assert all(torch.equal(a, b) for a, b in zip(again, params, strict=True))
+
+
+@every_network
+def test_memory_by_columns_changes_nothing(name, monkeypatch):
+    network = NETWORKS[name]
+    singles, stacked = replicas(network, 3)
+    x = randn(3, 7, network.widths[0], seed=1)
+    error = randn(3, 7, network.widths[-1], seed=2)
+    expected = gradient(network, stacked, x, error)
+    monkeypatch.setattr("nglab.networks.BY_COLUMNS", 7)
+    activations = Activations(network, 7, singles[0][0])
+    if network.depth > 1:
+        assert activations.inputs[-1].stride() == (1, 7)
+    assert activations.output.is_contiguous()
+    for together, before in zip(gradient(network, stacked, x, error), expected, strict=True):
+        assert_close(together, before)
+    for r, params in enumerate(singles):
+        alone = gradient(network, params, x[r], error[r])
+        for ours, before in zip(alone, expected, strict=True):
+            assert_close(ours, before[r])

@@ -146,3 +146,14 @@ def test_damping_stays_bounded_at_the_floor():
         params, state = optimizer.step(params, state, x, y)
         assert 1e-8 <= float(state.damping) <= 1e-1
     assert squared_error(network, list(params), x, y) < 1e-20
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_does_not_depend_on_the_layout_of_memory(name, monkeypatch):
+    network = NETWORKS[name]
+    params, (x, y) = random_params(network), random_batch(network, M)
+    by_rows, _ = one_step(ngd(), network, params.map(torch.clone), x, y)
+    monkeypatch.setattr("nglab.networks.BY_COLUMNS", 1)
+    by_columns, _ = one_step(ngd(), network, params.map(torch.clone), x, y)
+    for ours, expected in zip(by_columns, by_rows, strict=True):
+        assert_close(ours, expected)
