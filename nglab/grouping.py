@@ -12,16 +12,26 @@ REALS = ("data", "optimizer", "init")
 """The sections whose real numbers may differ within a stack."""
 
 
-def group(configs: Sequence[Config], memory: float, cache: float) -> list[list[int]]:
-    """Indices of the runs that are trained together, in order of first appearance.
+def group(
+    configs: Sequence[Config], memory: float, cache: float, processes: int = 1
+) -> list[list[int]]:
+    """Indices of the runs that are trained together, groups in order of first appearance.
 
     Within a group the runs differ only in their seeds and in the real numbers of data, optimizer and initialisation.
-    No group of two or more takes above `memory` bytes in all, nor a step of it above `cache` bytes.
+    No group of two or more takes above `memory` bytes in all, nor a step of it above `cache` bytes; where there are
+    runs enough, as many groups as to keep so many `processes` equally busy.
     """
     alike: dict[Any, list[int]] = {}
     for i, config in enumerate(configs):
         alike.setdefault(blank(config) if stackable(config) else i, []).append(i)
-    return [part for members in alike.values() for part in split(configs, members, memory, cache)]
+    data = [dataset_key(config) for config in configs]
+    for members in alike.values():
+        members.sort(key=lambda i: data.index(data[i]))  # runs on the same data side by side
+    return [
+        part
+        for members in alike.values()
+        for part in split(configs, members, memory, cache, processes)
+    ]
 
 
 def stackable(config: Config) -> bool:
@@ -46,11 +56,12 @@ def without_reals(section: Any) -> Any:
 
 
 def split(
-    configs: Sequence[Config], members: Sequence[int], memory: float, cache: float
+    configs: Sequence[Config], members: Sequence[int], memory: float, cache: float, processes: int
 ) -> list[list[int]]:
-    """`members` in as few parts of nearly one size as keep each within both bounds."""
+    """`members` in as few parts of nearly one size as keep each within both bounds and every process busy."""
     step = step_numbers(configs[members[0]]) * bytes_each(configs[members[0]])
-    for count in range(1, len(members) + 1):
+    shared_out = processes if len(members) >= 2 * processes else 1
+    for count in range(shared_out, len(members) + 1, shared_out):
         parts = [list(members[i * len(members) // count : (i + 1) * len(members) // count])
                  for i in range(count)]  # fmt: skip
         if all(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nglab.config import Config, check, demand
 from nglab.errors import InputError
 from nglab.grouping import group
+from nglab.processes import available_cores, in_processes
 from nglab.resume import alone_in, finished
 
 log = logging.getLogger(__name__)
@@ -86,8 +88,9 @@ class Sequential(Launcher):
             left = [job for job in jobs if not finished(job.folder, job.config)]
             if len(left) < len(jobs):
                 log.info("%d of %d jobs are finished already", len(jobs) - len(left), len(jobs))
-            for jobs in self.groups(left):
-                for job, result in zip(jobs, self.run(jobs), strict=True):
+            groups = self.groups(left)
+            for jobs, results in zip(groups, self.run_all(groups), strict=True):
+                for job, result in zip(jobs, results, strict=True):
                     returns[job.number - initial_job_idx] = result
         return list(returns.values())
 
@@ -105,6 +108,9 @@ class Sequential(Launcher):
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
         """Which jobs are run together."""
         return [[job] for job in jobs]
+
+    def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
+        return map(self.run, groups)
 
     def run(self, jobs: list[Job]) -> list[JobReturn]:
         """Run a group."""
@@ -128,21 +134,36 @@ class Sequential(Launcher):
 class Stacked(Sequential):
     """Jobs that differ only in seed and real numbers trained as one; each folder as its job alone would leave it.
 
-    A stack that would take more than `memory_gib`, or whose steps would touch more than `cache_mib`, is trained in
-    parts.
+    Several stacks are trained in as many `processes`, each with its share of the cores; null: one a core, or one where
+    a GPU may be used. A stack that would take more than `memory_gib`, or whose steps would touch more than
+    `cache_mib`, is trained in parts. The jobs that cannot be stacked follow, one after another.
     """
 
-    def __init__(self, memory_gib: float, cache_mib: float | None) -> None:
-        for key, value in (("memory_gib", memory_gib), ("cache_mib", cache_mib)):
+    def __init__(self, memory_gib: float, cache_mib: float | None, processes: int | None) -> None:
+        given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes}
+        for key, value in given.items():
             demand(value is None or value > 0, f"hydra.launcher.{key}", value, "above 0")
         self.memory = memory_gib * 2**30
         self.cache = math.inf if cache_mib is None else cache_mib * 2**20
+        self.processes = processes
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
-        groups = group([job.config for job in jobs], self.memory, self.cache)
+        configs = [job.config for job in jobs]
+        self.processes = self.processes or default_processes(configs)
+        groups = group(configs, self.memory / self.processes, self.cache, self.processes)
         return [[jobs[i] for i in members] for members in groups]
 
-    def run(self, jobs: list[Job]) -> list[JobReturn]:
+    def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
+        """The stacks, several at a time, then the others; what comes back is in the order of `groups`."""
+        stacks = [jobs for jobs in groups if len(jobs) > 1]
+        count = min(self.processes or 1, len(stacks))
+        if count < 2:
+            return super().run_all(groups)
+        log.info("%d stacks in %d processes", len(stacks), count)
+        stacked = iter(in_processes(partial(self.run, beside_others=True), stacks, count))
+        return (next(stacked) if len(jobs) > 1 else self.run(jobs) for jobs in groups)
+
+    def run(self, jobs: list[Job], beside_others: bool = False) -> list[JobReturn]:
         if len(jobs) == 1:
             return super().run(jobs)
         from nglab.run import run_together  # torch: seconds
@@ -150,13 +171,27 @@ class Stacked(Sequential):
         log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
         results = [self.in_its_folder(job, lambda _: own_logs()) for job in jobs]
         logs = {job.folder: result.return_value for job, result in zip(jobs, results, strict=True)}
+        for result in results:
+            result.return_value = None
         try:
             with member_logs(logs), reported():
-                run_together([job.config for job in jobs], [job.folder for job in jobs])
+                run_together(
+                    [job.config for job in jobs],
+                    [job.folder for job in jobs],
+                    progress=False if beside_others else None,
+                    concurrent=beside_others,
+                )
         except RunFailed as error:
             for result in results:
                 result.status, result.return_value = JobStatus.FAILED, error
         return results
+
+
+def default_processes(configs: Sequence[Config]) -> int:
+    """One a core; one where a GPU may be used, which would serve them in turn, or where none can be forked."""
+    may_have_gpu = Path("/dev/nvidiactl").exists()
+    on_gpu = any(c.device != "cpu" and (c.device != "auto" or may_have_gpu) for c in configs)
+    return 1 if on_gpu or sys.platform != "linux" else available_cores()
 
 
 def done() -> JobReturn:

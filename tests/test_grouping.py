@@ -42,6 +42,13 @@ def test_large_groups_are_split():
     assert group(runs, stack_bytes(runs), INF) == [list(range(7))]
 
 
+def test_every_process_gets_its_share():
+    runs = configs(*(f"seed={s}" for s in range(7)))
+    assert group(runs, INF, INF, processes=2) == [[0, 1, 2], [3, 4, 5, 6]]
+    assert group(runs, stack_bytes(runs[:3]), INF, processes=2) == [[0], [1, 2], [3, 4], [5, 6]]
+    assert group(runs[:3], INF, INF, processes=2) == [[0, 1, 2]]
+
+
 def test_a_data_set_is_counted_once():
     same = stack_bytes(configs("optimizer.lr=0.1", "optimizer.lr=0.2"))
     assert same < stack_bytes(configs("seed=0", "seed=1"))

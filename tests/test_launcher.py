@@ -30,6 +30,7 @@ def elsewhere(tmp_path, monkeypatch):
     """An empty working folder; what Hydra sets for its process is put back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr("nglab.launcher.available_cores", lambda: 1)
     monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -74,7 +75,7 @@ def assert_same_run(one, other):
         a.metrics.drop(columns="train_seconds"), b.metrics.drop(columns="train_seconds"), rtol=1e-9
     )
     assert a.summary.keys() == b.summary.keys()
-    for key in a.summary.keys() - {"train_seconds", "seconds_to_floor", "stacked"}:
+    for key in a.summary.keys() - {"train_seconds", "seconds_to_floor", "stacked", "concurrent"}:
         value = b.summary[key]
         assert a.summary[key] == (approx(value, rel=1e-9) if type(value) is float else value), key
     assert len((one / "nglab.log").read_text()) > 0
@@ -106,6 +107,34 @@ def test_stacked_jobs_leave_what_they_leave_alone(sweep, stacks):
         assert summary["status"] == "finished" and summary["stacked"] == 4
         log = Path(f"together/{i}/nglab.log").read_text()
         assert log.count("finished: ") == 1 and log.endswith(f"together/{i}\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_stacks_are_trained_in_processes():
+    sweep = ["optimizer=sgd", "optimizer.lr=0.05,1e3", "seed=0,1", "arch.bias=true,false"]
+    assert nglab("-m", *STACKED, *sweep, "hydra.launcher.processes=2") == 0
+    assert nglab("-m", *sweep, "hydra.sweep.dir=alone") == 0
+    for i in range(8):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+        summary = read_run(Path(f"together/{i}")).summary
+        assert summary["concurrent"] and summary["stacked"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_what_a_process_raises_ends_the_sweep_and_what_is_done_stays(monkeypatch, capsys):
+    original = run_module.run_together
+
+    def failing(configs, *rest, **more):
+        if configs[0].arch.bias:
+            raise ValueError("no such luck")
+        return original(configs, *rest, **more)
+
+    monkeypatch.setattr(run_module, "run_together", failing)
+    assert nglab("-m", *STACKED, "optimizer=sgd", "seed=range(4)", "arch.bias=true,false",
+                 "hydra.launcher.processes=2") == 1  # fmt: skip
+    assert "ValueError: no such luck" in capsys.readouterr().err
+    statuses = [read_run(folder).summary["status"] for folder in find_runs([Path("together")])]
+    assert statuses == ["finished"] * 4
 
 
 def test_mixed_jobs_are_grouped(stacks):

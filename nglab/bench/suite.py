@@ -18,9 +18,10 @@ from nglab.bench.report import write_report
 from nglab.bench.scaling import scaling
 from nglab.bench.solving import solvers
 from nglab.bench.steps import NGD_STEPS, SGD_STEPS, Maker
-from nglab.bench.timing import available_cores, measure, on_cores, table
+from nglab.bench.timing import measure, on_cores, table
 from nglab.config import DTYPES, check, compose, demand, one_of
 from nglab.networks import Network
+from nglab.processes import available_cores
 
 log = logging.getLogger(__name__)
 

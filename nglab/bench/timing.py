@@ -117,8 +117,3 @@ def on_cores(count: int) -> Iterator[None]:
         torch.set_num_threads(threads)
         if pinned:
             os.sched_setaffinity(0, cores)
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
