@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nglab.config import check, compose
 from nglab.errors import InputError
 from nglab.figures.figure1 import draw_figure1, draw_learning_rates, table, to_markdown
 from nglab.grouping import group
+from nglab.processes import in_processes, useful_processes
 from nglab.records import read_run
 from nglab.run import build_each, run
 from nglab.stack import stack
@@ -113,24 +115,28 @@ def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
     """Train the runs that `commands` name, stacked where that is faster; their final and least possible test losses."""
     configs = [check(compose(command)) for command in commands]
     problems = build_each(configs)
-    final = [math.inf] * len(configs)
-    for members in group(configs, MEMORY, CACHE):
+    processes = useful_processes(config.device for config in configs)
+    groups = group(configs, MEMORY, CACHE, processes)
+
+    def final_losses(members: list[int]) -> list[float]:
         parts = [problems[i] for i in members]
         problem = stack(parts) if len(parts) > 1 else parts[0]
         losses = []
         for evaluation in train(problem, configs[0].train.passes, configs[0].data.train_examples):
             losses.append(evaluation.test_loss.flatten())
+        log.info("%d runs more, median loss %.4g", len(members), losses[-1].nanmedian())
         ended_below = (
             losses[-1] <= losses[0]
         )  # else diverged, as `run` has it: not finite, or above its start
-        for i, loss in zip(
-            members, losses[-1].masked_fill(~ended_below, math.inf).tolist(), strict=True
-        ):
-            final[i] = loss
-        log.info(
-            "%d of %d runs, median loss %.4g", members[-1] + 1, len(configs), losses[-1].nanmedian()
-        )
-    return {"final_test_loss": final, "minimum_loss": problems[0].dataset.minimum_loss}
+        return losses[-1].masked_fill(~ended_below, math.inf).tolist()
+
+    final = dict(
+        zip(chain(*groups), chain(*in_processes(final_losses, groups, processes)), strict=True)
+    )
+    return {
+        "final_test_loss": [final[i] for i in range(len(configs))],
+        "minimum_loss": problems[0].dataset.minimum_loss,
+    }
 
 
 def best_rate(grid: pd.DataFrame) -> float:

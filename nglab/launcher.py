@@ -30,7 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nglab.config import Config, check, demand
 from nglab.errors import InputError
 from nglab.grouping import group
-from nglab.processes import available_cores, in_processes
+from nglab.processes import in_processes, useful_processes
 from nglab.resume import alone_in, finished
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class Stacked(Sequential):
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
         configs = [job.config for job in jobs]
-        self.processes = self.processes or default_processes(configs)
+        self.processes = self.processes or useful_processes(c.device for c in configs)
         groups = group(configs, self.memory / self.processes, self.cache, self.processes)
         return [[jobs[i] for i in members] for members in groups]
 
@@ -185,13 +185,6 @@ class Stacked(Sequential):
             for result in results:
                 result.status, result.return_value = JobStatus.FAILED, error
         return results
-
-
-def default_processes(configs: Sequence[Config]) -> int:
-    """One a core; one where a GPU may be used, which would serve them in turn, or where none can be forked."""
-    may_have_gpu = Path("/dev/nvidiactl").exists()
-    on_gpu = any(c.device != "cpu" and (c.device != "auto" or may_have_gpu) for c in configs)
-    return 1 if on_gpu or sys.platform != "linux" else available_cores()
 
 
 def done() -> JobReturn:

@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -21,6 +22,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def useful_processes(devices: Iterable[str]) -> int:
+    """One a core; one where a GPU may be used, which would serve them in turn, or where none can be forked."""
+    may_have_gpu = Path("/dev/nvidiactl").exists()
+    on_gpu = any(name != "cpu" and (name != "auto" or may_have_gpu) for name in devices)
+    return 1 if on_gpu or sys.platform != "linux" else available_cores()
+
+
 def in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], count: int
 ) -> list[Result]:
@@ -29,6 +37,9 @@ def in_processes(
     What one of them raises, Ctrl-C too, is raised here when the others have ended what they had begun; nothing more is
     begun. Only the results are pickled.
     """
+    count = min(count, len(items))
+    if count < 2:
+        return [function(item) for item in items]
     global work
     work = function, items
     share = max(1, available_cores() // count)
@@ -42,8 +53,8 @@ def in_processes(
 def begin(threads: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    if "torch" in sys.modules:  # too late for the variable
-        sys.modules["torch"].set_num_threads(threads)
+    if "torch" in sys.modules:  # too late for the variable, and its threads were not forked with it
+        sys.modules["torch"].set_num_threads(1)
 
 
 def call(index: int) -> Any:

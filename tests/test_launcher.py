@@ -30,7 +30,7 @@ def elsewhere(tmp_path, monkeypatch):
     """An empty working folder; what Hydra sets for its process is put back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr("nglab.launcher.available_cores", lambda: 1)
+    monkeypatch.setattr("nglab.processes.available_cores", lambda: 1)
     monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
