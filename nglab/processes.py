@@ -34,8 +34,8 @@ def in_processes(
 ) -> list[Result]:
     """`[function(item) for item in items]` by `count` processes forked from this one (Linux), which end with it.
 
-    What one of them raises, Ctrl-C too, is raised here when the others have ended what they had begun; nothing more is
-    begun. Only the results are pickled.
+    What one of them raises is raised here when the others have ended what they had begun; nothing more is begun.
+    Ctrl-C ends them all. Only the results are pickled.
     """
     count = min(count, len(items))
     if count < 2:
@@ -59,4 +59,7 @@ def begin(threads: int) -> None:
 
 def call(index: int) -> Any:
     function, items = work
-    return function(items[index])
+    try:
+        return function(items[index])
+    except KeyboardInterrupt:
+        os._exit(130)  # the next items lie in its queue already
