@@ -196,7 +196,10 @@ def list_runs(arguments: list[str]) -> None:
 
     from nglab.figures.collect import list_runs as table_of
 
-    print(table_of(Path(args.root)).to_string(index=False))
+    table = table_of(Path(args.root))
+    folders = ["folder", *table.pop("folder")]
+    for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
+        print(line, folder)
 
 
 def figure2(arguments: list[str]) -> None:

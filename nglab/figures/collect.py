@@ -19,9 +19,10 @@ FOLLOWS = {
 """What a choice brings with it: not mentioned where the name alone tells its value."""
 
 LISTED = {
-    "folder": None, "when": None,
+    "when": None,
     "arch": "arch.name", "optimizer": "optimizer.name", "lr": "optimizer.lr", "seed": "seed",
     "status": None, "loss": None, "×minimum": None, "steps": None, "seconds": None,
+    "folder": None,
 }  # fmt: skip
 """The columns of the listing, and the configuration's key where they show one."""
 
