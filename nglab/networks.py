@@ -236,9 +236,12 @@ def backward(network: Network, params: Layers, activations: Activations, errors:
 
 def product(params: Layers, rows: int) -> Callable[..., Tensor]:
     """What multiplies this many rows by a W_i: chosen once, where `torch.matmul` would look at each pair anew."""
+    large = rows * params.network.largest >= products.LEAST_WORK
+    if len(params.leading) == 1:
+        return products.bmm if large else torch.bmm
     if params.leading:
-        return torch.bmm if len(params.leading) == 1 else torch.matmul
-    return products.mm if rows * params.network.largest >= products.LEAST_WORK else torch.mm
+        return torch.matmul
+    return products.mm if large else torch.mm
 
 
 def as_batch(stack: Tensor) -> Tensor:
@@ -252,7 +255,7 @@ def add_outer_(out: Tensor, a: Tensor, b: Tensor, scale: float = 1.0, keep: floa
 
     With a = e_i of the true targets, b = x_{i-1}, scale 1/M and keep 0 it is ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
     """
-    add = products.addmm if out.dim() == 2 else torch.baddbmm
+    add = products.addmm if out.dim() == 2 else products.baddbmm
     return add(out, a.mT, b, beta=keep, alpha=scale, out=out)
 
 

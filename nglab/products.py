@@ -1,4 +1,4 @@
-"""Products of two matrices: by BLAS, and the large float32 ones on the CPU by oneDNN.
+"""Products of matrices, of pairs or of batches of pairs: by BLAS, and the large float32 ones on the CPU by oneDNN.
 
 PyTorch gives float32 products on the CPU to the BLAS that it was built with, most often MKL, and keeps oneDNN, which it
 brings along, for what it compiles. On processors that MKL does not serve well (AMD's) oneDNN takes half of its time;
@@ -41,9 +41,30 @@ def addmm(
     return torch.mul(c, beta, out=out).add_(onednn(a, b), alpha=alpha)
 
 
+def bmm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """out ← a b, `[batch, n, k]` times `[batch, k, m]`."""
+    if not by_onednn(a, b):
+        return torch.bmm(a, b, out=out)
+    for one in zip(a, b, out, strict=True):
+        mm(*one)
+    return out
+
+
+def baddbmm(
+    c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor
+) -> Tensor:
+    """out ← β c + α a b, for batches as in `bmm`; with β = 0, c is not read."""
+    if not by_onednn(a, b):
+        return torch.baddbmm(c, a, b, beta=beta, alpha=alpha, out=out)
+    for c_i, a_i, b_i, out_i in zip(c, a, b, out, strict=True):
+        addmm(c_i, a_i, b_i, beta=beta, alpha=alpha, out=out_i)
+    return out
+
+
 def by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether the products of the matrices a and b, or of each pair of them, are for oneDNN."""
     return (
-        a.numel() * b.shape[1] >= LEAST_WORK
+        a.shape[-2] * a.shape[-1] * b.shape[-1] >= LEAST_WORK
         and a.dtype is torch.float32
         and a.is_cpu
         and ONEDNN is not None

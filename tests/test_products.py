@@ -44,6 +44,19 @@ def test_onednn_multiplies_every_layout(monkeypatch, left, right):
     torch.testing.assert_close(out.double(), 3 * exact, rtol=1e-5, atol=3e-5)
 
 
+@pytest.mark.skipif(products.ONEDNN is None, reason="this PyTorch has no oneDNN")
+def test_batches_are_multiplied_pair_by_pair(monkeypatch):
+    a, b = torch.randn(3, 37, 23), torch.randn(3, 41, 23).mT
+    exact = a.double() @ b.double()
+    for least in (10**9, 0):
+        monkeypatch.setattr(products, "LEAST_WORK", least)
+        out = torch.full((3, 37, 41), torch.nan)
+        assert products.bmm(a, b, out=out) is out
+        torch.testing.assert_close(out.double(), exact, rtol=1e-5, atol=1e-5)
+        products.baddbmm(out.clone(), a, b, beta=0.5, alpha=-2, out=out)
+        torch.testing.assert_close(out.double(), -1.5 * exact, rtol=1e-5, atol=2e-5)
+
+
 def test_only_large_float32_products_go_to_onednn(monkeypatch):
     monkeypatch.setattr(products, "ONEDNN", object())
     n = round(products.LEAST_WORK ** (1 / 3)) + 1

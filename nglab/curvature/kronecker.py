@@ -27,10 +27,15 @@ def second_moment(rows: Tensor, out: Tensor) -> Tensor:
 def second_moment_above(rows: Tensor, out: Tensor) -> None:
     """The entries of `second_moment` on the diagonal and above it; those below have no meaning.
 
-    One matrix is made by rows of blocks, in little more than half the arithmetic; a batch whole, in one product.
+    A matrix is made by rows of blocks, in little more than half the arithmetic; a batch of small ones whole, in one
+    product.
     """
-    if out.dim() > 2:
+    if out.dim() > 2 and out.shape[-1] < 2 * BLOCK:
         second_moment(rows, out)
+        return
+    if out.dim() > 2:
+        for one in zip(rows, out, strict=True):
+            second_moment_above(*one)
         return
     add: Callable[..., Tensor] = torch.addmm
     if len(out) >= LARGE and products.by_onednn(rows.mT, rows):

@@ -134,7 +134,7 @@ class NGD:
             state.gradient.batched, state.direction.batched, state.trial.batched,
             *factors.batched, strict=True,
         ):  # fmt: skip
-            multiply = products.mm if g.dim() == 2 else torch.bmm
+            multiply = products.mm if g.dim() == 2 else products.bmm
             multiply(inverse_out, g, out=product)
             multiply(product, inverse_in, out=d)
         decrease = torch.zeros_like(state.damping)
