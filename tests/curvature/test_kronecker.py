@@ -5,7 +5,6 @@ from torch.testing import assert_close
 
 from nglab.curvature.kronecker import BLOCK, second_moment, second_moment_above
 
-
 LARGE = [(30, 300), (2, 30, 300)]
 
 
