@@ -32,7 +32,7 @@ def useful_processes(devices: Iterable[str]) -> int:
 def in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], count: int
 ) -> list[Result]:
-    """`[function(item) for item in items]` by `count` processes forked from this one (Linux), which end with it.
+    """`[function(item) for item in items]` by `count` processes forked from this one, which end with it (on Linux).
 
     What one of them raises is raised here when the others have ended what they had begun; nothing more is begun.
     Ctrl-C ends them all. Only the results are pickled.
@@ -51,7 +51,8 @@ def in_processes(
 
 
 def begin(threads: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:  # too late for the variable, and its threads were not forked with it
         sys.modules["torch"].set_num_threads(1)
