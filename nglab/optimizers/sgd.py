@@ -1,5 +1,6 @@
 """Stochastic gradient descent: W_i ← W_i + α ⟨e_i x_{i-1}ᵀ⟩ (Eqs. 3, 7)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -17,6 +18,7 @@ class SGDState:
     activations: Activations
     errors: Errors
     errors_transposed: list[Tensor]
+    add_products: list[Callable[..., Tensor]]  # of one pair of matrices, or of a batch
     output_error: Tensor  # e_L
     rate: float | Tensor  # α / M: a float, or [replicas, 1, 1]
 
@@ -39,6 +41,7 @@ class SGD:
             Activations(network, self.batch_size, params[0]),
             errors,
             [e.mT for e in errors.layers.batched],
+            [Tensor.addmm_ if w.dim() == 2 else Tensor.baddbmm_ for w in params.batched],
             errors.layers[-1],
             rate if isinstance(rate, float) else rate.to(params[0])[:, None, None],
         )
@@ -50,10 +53,11 @@ class SGD:
         forward(state.network, params, x, activations)
         Gaussian.error(activations.output, y, out=state.output_error).mul_(state.rate)
         backward(state.network, params, activations, errors)
-        for w, e_t, x_in in zip(
-            params.batched, state.errors_transposed, activations.inputs.batched, strict=True
-        ):
-            (w.addmm_ if w.dim() == 2 else w.baddbmm_)(e_t, x_in)  # W_i += e_iᵀ x_{i-1}
+        for add_, w, e_t, x_in in zip(
+            state.add_products, params.batched, state.errors_transposed, activations.inputs.batched,
+            strict=True,
+        ):  # fmt: skip
+            add_(w, e_t, x_in)  # W_i += e_iᵀ x_{i-1}
         return params, state
 
     def diagnostics(self, state: SGDState) -> dict[str, Tensor]:
