@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from nglab.damping import as_like
 from nglab.likelihoods import Gaussian
 from nglab.networks import Activations, Errors, Layers, Network, backward, forward
 from nglab.optimizers.base import Streams
@@ -20,7 +21,7 @@ class SGDState:
     errors_transposed: list[Tensor]
     add_products: list[Callable[..., Tensor]]  # of one pair of matrices, or of a batch
     output_error: Tensor  # e_L
-    rate: float | Tensor  # α / M: a float, or [replicas, 1, 1]
+    rate: Tensor  # α / M, `[1, 1]` or `[replicas, 1, 1]`; PyTorch would make a tensor of a float at each step
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class SGD:
 
     def init(self, network: Network, params: Layers, streams: Streams) -> SGDState:
         errors = Errors(network, self.batch_size, 1, params[0])
-        rate = self.lr / self.batch_size
         return SGDState(
             network,
             Activations(network, self.batch_size, params[0]),
@@ -43,7 +43,7 @@ class SGD:
             [e.mT for e in errors.layers.batched],
             [Tensor.addmm_ if w.dim() == 2 else Tensor.baddbmm_ for w in params.batched],
             errors.layers[-1],
-            rate if isinstance(rate, float) else rate.to(params[0])[:, None, None],
+            as_like(self.lr / self.batch_size, params[0])[..., None, None],
         )
 
     def step(
