@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 METHODS = {"SGD": "sgd", "NGD": "ngd"}
 MEMORY, CACHE = 4 * 2**30, 4 * 2**20
-"""Bytes that a stack of the grid may take, and that a step of it may touch: above, it is trained in parts."""
+"""Bytes that the stacks of the grid may take at a time, and that a step of one may touch: above, it is split."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
     configs = [check(compose(command)) for command in commands]
     problems = build_each(configs)
     processes = useful_processes(config.device for config in configs)
-    groups = group(configs, MEMORY, CACHE, processes)
+    groups = group(configs, MEMORY / processes, CACHE, processes)
 
     def final_losses(members: list[int]) -> list[float]:
         parts = [problems[i] for i in members]
@@ -125,14 +125,12 @@ def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
         for evaluation in train(problem, configs[0].train.passes, configs[0].data.train_examples):
             losses.append(evaluation.test_loss.flatten())
         log.info("%d runs more, median loss %.4g", len(members), losses[-1].nanmedian())
-        ended_below = (
-            losses[-1] <= losses[0]
-        )  # else diverged, as `run` has it: not finite, or above its start
+        # as `run` has it, diverged is what is not finite or ends above its start
+        ended_below = losses[-1] <= losses[0]
         return losses[-1].masked_fill(~ended_below, math.inf).tolist()
 
-    final = dict(
-        zip(chain(*groups), chain(*in_processes(final_losses, groups, processes)), strict=True)
-    )
+    losses_of_groups = in_processes(final_losses, groups, processes)
+    final = dict(zip(chain(*groups), chain(*losses_of_groups), strict=True))
     return {
         "final_test_loss": [final[i] for i in range(len(configs))],
         "minimum_loss": problems[0].dataset.minimum_loss,

@@ -38,7 +38,7 @@ def addmm(
         return torch.addmm(c, a, b, beta=beta, alpha=alpha, out=out)
     if beta == 0:
         return torch.mul(onednn(a, b), alpha, out=out)
-    return torch.mul(c, beta, out=out).add_(onednn(a, b), alpha=alpha)
+    return torch.add(c if beta == 1 else c * beta, onednn(a, b), alpha=alpha, out=out)
 
 
 def bmm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:

@@ -30,16 +30,15 @@ def second_moment_above(rows: Tensor, out: Tensor) -> None:
     A matrix is made by rows of blocks, in little more than half the arithmetic; a batch of small ones whole, in one
     product.
     """
-    if out.dim() > 2 and out.shape[-1] < 2 * BLOCK:
-        second_moment(rows, out)
-        return
     if out.dim() > 2:
-        for one in zip(rows, out, strict=True):
-            second_moment_above(*one)
+        if out.shape[-1] < 2 * BLOCK:
+            second_moment(rows, out)
+        else:
+            for one in zip(rows, out, strict=True):
+                second_moment_above(*one)
         return
     add: Callable[..., Tensor] = torch.addmm
-    step = BLOCK
-    by_columns = rows.stride(-1) != 1
+    step, by_columns = BLOCK, rows.stride(-1) != 1
     if (by_columns or len(out) >= LARGE) and products.by_onednn(rows.mT, rows):
         add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
     for k in range(0, len(out), step):
@@ -60,13 +59,11 @@ class KroneckerFactors:
         total = {n: sum(k for k, m in zip(layers, sizes, strict=True) if m == n) for n in sizes}
         leading, like = params.leading, params[0]
         by_size = {n: like.new_empty(k, *leading, n, n) for n, k in total.items()}
-        info = torch.zeros(
-            sum(total.values()), *leading, dtype=torch.int32, device=like.device
-        )  # of every factorisation
         self.stacks = list(by_size.values())
         self._diagonals = [stack.diagonal(dim1=-2, dim2=-1) for stack in self.stacks]
-        self._info = info
-        self._info_of = info.split(list(total.values()))
+        # of every factorisation, and the views of each stack's
+        self._info = like.new_zeros(sum(total.values()), *leading, dtype=torch.int32)
+        self._info_of = self._info.split(list(total.values()))
         self._scratch = [torch.empty_like(stack) for stack in self.stacks]
         first = dict.fromkeys(total, 0)
         views = []

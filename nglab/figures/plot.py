@@ -37,9 +37,8 @@ def save_loss_figure(
     limits = style.loss_limits([metrics.test_loss], floors)
     style.log_loss_axis(left, limits, floors)
     style.log_loss_axis(right, limits, floors)
-    left.yaxis.set_minor_locator(
-        NullLocator()
-    )  # a sweep draws hundreds: half of the time went here
+    # a sweep draws hundreds of these: half of the time went into minor ticks
+    left.yaxis.set_minor_locator(NullLocator())
     look: dict[str, Any] = {"color": "black", "marker": "." if len(metrics) < 30 else None, "ms": 4}
     left.plot(metrics.examples_seen / 1000, metrics.test_loss.where(np.isfinite), **look)
     right.plot(metrics.train_seconds, metrics.test_loss.where(np.isfinite), **look)

@@ -28,10 +28,8 @@ def inverse_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
 
 
 def _whole_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
-    factor, a_columns = (
-        scratch.mT,
-        a.mT,
-    )  # LAPACK works on columns, and there on and below the diagonal
+    # LAPACK works on columns, and there on and below the diagonal
+    factor, a_columns = scratch.mT, a.mT
     torch.linalg.cholesky_ex(a_columns, out=(factor, info))
     factor.diagonal(dim1=-2, dim2=-1).clamp_(min=torch.finfo(a.dtype).tiny)  # a zero would raise
     torch.cholesky_inverse(factor, out=a_columns)
