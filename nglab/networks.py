@@ -11,7 +11,7 @@ Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import torch
 from torch import Tensor
@@ -60,6 +60,11 @@ class Network:
     @cached_property
     def linear(self) -> bool:
         return self.activation == "identity"
+
+    @cached_property
+    def is_matrix(self) -> bool:
+        """x_L = W_L ⋯ W_1 x_0: linear and without bias."""
+        return self.linear and not self.bias
 
 
 class Layers(Sequence[Tensor]):
@@ -217,6 +222,21 @@ def forward(
         if apply_ and z is not out.output:
             apply_(z)
     return out
+
+
+def matrix_outputs(network: Network, params: Layers, x: Tensor) -> Tensor:
+    """x_L = W_L ⋯ W_1 x_0 of a network that is a matrix, `[..., M, n_L]`, with the weights multiplied first.
+
+    They are multiplied from the narrowest layer outwards, and the examples in two steps through it: for many examples
+    the work of a small part of a forward pass.
+    """
+    narrowest = min(range(network.depth + 1), key=network.widths.__getitem__)
+    into, out_of = params.views[:narrowest], params.views[narrowest:]
+    if into:
+        x = x @ reduce(torch.matmul, reversed(into)).mT
+    if out_of:
+        x = x @ reduce(lambda product, w: w @ product, out_of).mT
+    return x
 
 
 def backward(network: Network, params: Layers, activations: Activations, errors: Errors) -> Errors:

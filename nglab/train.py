@@ -12,7 +12,7 @@ from torch import Tensor
 from nglab.checkpoint import pack, pack_state, unpack, unpack_state
 from nglab.data.dataset import Batches, Dataset
 from nglab.likelihoods import Gaussian
-from nglab.networks import Activations, Layers, Network, forward
+from nglab.networks import Activations, Layers, Network, forward, matrix_outputs
 from nglab.optimizers.base import Optimizer, Streams
 
 
@@ -199,8 +199,11 @@ class Evaluator:
         )
 
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
-        examples = x.shape[-2]
-        if examples not in self.buffers:
-            self.buffers[examples] = Activations(self.problem.network, examples, params[0])
-        z = forward(self.problem.network, params, x, self.buffers[examples]).output
+        network, examples = self.problem.network, x.shape[-2]
+        if network.is_matrix:
+            z = matrix_outputs(network, params, x)
+        else:
+            if examples not in self.buffers:
+                self.buffers[examples] = Activations(network, examples, params[0])
+            z = forward(network, params, x, self.buffers[examples]).output
         return Gaussian.loss(Gaussian.error(z, y, out=z))

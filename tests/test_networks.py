@@ -4,7 +4,16 @@ from dense_reference import autograd_gradient, network_output
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
-from nglab.networks import Activations, Errors, Layers, Network, backward, forward, gradient
+from nglab.networks import (
+    Activations,
+    Errors,
+    Layers,
+    Network,
+    backward,
+    forward,
+    gradient,
+    matrix_outputs,
+)
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
@@ -79,6 +88,17 @@ def test_kept_buffers_give_the_same_as_new_ones():
         assert_close(
             forward(network, params, x, buffers).output, forward(network, params, x).output
         )
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].is_matrix])
+def test_a_linear_network_is_the_product_of_its_weights(name):
+    network = NETWORKS[name]
+    singles, stacked = replicas(network, 3)
+    x = randn(3, 7, network.widths[0], seed=1)
+    assert_close(matrix_outputs(network, stacked, x), forward(network, stacked, x).output)
+    for r, params in enumerate(singles):
+        alone = matrix_outputs(network, params, x[r])
+        assert_close(alone, forward(network, params, x[r]).output)
 
 
 def test_layers_of_one_shape_share_a_stack():

@@ -117,7 +117,7 @@ class NGDExact:
 
 
 def demand_linear(network: Network, params: Layers) -> None:
-    if network.activation != "identity" or network.bias:
+    if not network.is_matrix:
         bias = " with bias" if network.bias else ""
         raise InputError(
             f"optimizer=ngd_exact: the network is {network.activation}{bias}; the exact expressions are for linear "
