@@ -5,16 +5,12 @@ wrong stops before its first one writes anything.
 """
 
 import logging
-import pickle
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import hydra
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
@@ -23,6 +19,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from nglab.composing import composing_once
 from nglab.config import (
     Config,
     MnistConfig,
@@ -77,31 +74,6 @@ def run_command(arguments: list[str]) -> None:
             train_job()
         except HydraException as error:  # what only shows is composed for the first time here
             raise InputError(explain(error)) from error
-
-
-@contextmanager
-def composing_once() -> Iterator[None]:
-    """Hydra keeps what it composes: pre-flight, sweeper and launcher each ask for every job of a sweep."""
-    compose = ConfigLoaderImpl.load_configuration
-    kept: dict[tuple[object, ...], bytes] = {}
-
-    def compose_once(
-        loader: ConfigLoaderImpl,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        **checks: bool,
-    ) -> DictConfig:
-        key = (str(loader.config_search_path), config_name, *overrides, run_mode)
-        if key not in kept:
-            kept[key] = pickle.dumps(compose(loader, config_name, overrides, run_mode, **checks))
-        return pickle.loads(kept[key])  # a copy: whoever asks changes it
-
-    ConfigLoaderImpl.load_configuration = compose_once  # type: ignore
-    try:
-        yield
-    finally:
-        ConfigLoaderImpl.load_configuration = compose  # type: ignore
 
 
 def preflight(args: Namespace) -> None:

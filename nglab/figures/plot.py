@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ def save_loss_figure(
     """
     metrics = metrics.reindex(columns=["examples_seen", "train_seconds", "test_loss"])
     floors = style.positive([minimum_loss])
-    figure = Figure(figsize=(5.6, 2.3))
-    left, right = figure.subplots(1, 2, sharey=True)
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.18, top=0.95, wspace=0.08)
+    figure, left, right = loss_axes()
     limits = style.loss_limits([metrics.test_loss], floors)
     style.log_loss_axis(left, limits, floors)
     style.log_loss_axis(right, limits, floors)
@@ -45,6 +44,19 @@ def save_loss_figure(
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
     right.set(xlabel=seconds_label([circumstances]))
     figure.savefig(path, dpi=150)
+    for axes in (left, right):
+        for line in list(axes.lines):
+            line.remove()
+        axes.relim()
+
+
+@cache
+def loss_axes() -> tuple[Figure, Axes, Axes]:
+    """The axes of every run's loss figure: making them anew would take as long as drawing them."""
+    figure = Figure(figsize=(5.6, 2.3))
+    left, right = figure.subplots(1, 2, sharey=True)
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.18, top=0.95, wspace=0.08)
+    return figure, left, right
 
 
 def seconds_label(summaries: Sequence[Mapping[str, Any]]) -> str:

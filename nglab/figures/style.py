@@ -1,6 +1,7 @@
 """The look of every figure, and the few pieces that several of them draw."""
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # a PDF logs each font table it drops
@@ -54,6 +55,8 @@ FLOOR_COLOUR = "#8c8c8c"
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"]
 DASHES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1))]
 EXAMPLES, SECONDS = "training examples (×10³)", "wall-clock time (seconds)"
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 DATELESS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
@@ -132,7 +135,12 @@ def log_loss_axis(axes: Axes, limits: tuple[float, float], floors: Iterable[floa
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
     else:
-        axes.yaxis.set_major_formatter(LogFormatterSciNotation())
+        axes.yaxis.set_major_formatter(power_of_ten)
+
+
+def power_of_ten(value: float, _: float) -> str:
+    """10⁻³ in the characters of the font: TeX's way takes a third of the time of a small figure."""
+    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)
 
 
 def draw_spread(

@@ -16,6 +16,7 @@ from nglab.figures.plot import (
     final_losses,
     group,
     looks,
+    loss_axes,
     plot_runs,
     save_loss_figure,
 )
@@ -52,6 +53,21 @@ def test_loss_figure(losses: list[float], minimum: float, tmp_path: Path) -> Non
 def test_loss_figure_of_a_run_stopped_before_its_first_row(tmp_path: Path) -> None:
     save_loss_figure(pd.DataFrame([]), None, tmp_path / "loss.png", {})
     assert (tmp_path / "loss.png").exists()
+
+
+def test_nothing_of_an_earlier_loss_figure_is_left(tmp_path: Path) -> None:
+    def draw(losses: list[float], minimum: float | None) -> bytes:
+        n = [100 * len(losses) * i for i in range(len(losses))]
+        metrics = pd.DataFrame({"examples_seen": n, "train_seconds": n, "test_loss": losses})
+        save_loss_figure(metrics, minimum, tmp_path / "loss.png", {"stacked": len(losses)})
+        return (tmp_path / "loss.png").read_bytes()
+
+    cases = [([4.0, 2.0, 1.0], None), ([9.0, 1e-5], 1e-6), ([4.0, 1e-3, 2.0, 5.0], 0.5)]
+    alone = []
+    for case in cases:
+        loss_axes.cache_clear()
+        alone.append(draw(*case))
+    assert [draw(*case) for case in reversed(cases)] == alone[::-1]
 
 
 def test_runs_are_labelled_by_what_differs_in_numeric_order(write_run: WriteRun) -> None:
