@@ -101,6 +101,7 @@ class TrainConfig:
     passes: float
     eval_every_examples: int | None  # None: a tenth of the training set
     checkpoint_every: int | None  # examples; None: no checkpoints
+    cuda_graph: bool  # steps captured in a CUDA graph
 
 
 @dataclass
@@ -260,6 +261,10 @@ def check_train(config: Config) -> None:
     for key in ("eval_every_examples", "checkpoint_every"):
         every = getattr(config.train, key)
         demand(every is None or every >= 1, f"train.{key}", every, "1 or more, or null")
+    if config.train.cuda_graph:
+        demand(config.device != "cpu", "train.cuda_graph", True, "false with device=cpu")
+        exact = isinstance(config.optimizer, NGDExactConfig)
+        demand(not exact, "train.cuda_graph", True, "false with optimizer=ngd_exact")
 
 
 def timeless(config: Config) -> Config:
@@ -267,13 +272,16 @@ def timeless(config: Config) -> Config:
     return replace(config, train=replace(config.train, checkpoint_every=None))
 
 
-def check_device(device: str) -> None:
+def check_device(device: str, cuda_graph: bool = False) -> None:
     """InputError where this machine lacks the GPU asked for."""
-    if not device.startswith("cuda"):
+    if not (device.startswith("cuda") or cuda_graph):
         return
     import torch  # seconds: only where a GPU is asked for
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    demand(count > 0 or not cuda_graph, "train.cuda_graph", True, "false: this machine has no GPU")
+    if not device.startswith("cuda"):
+        return
     index = int(device.partition(":")[2] or 0)
     demand(index < count, "device", device, f"auto or cpu: this machine has {count} GPU")
 

@@ -1,6 +1,6 @@
 """How the damping λ of a natural-gradient step evolves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,16 +17,21 @@ class LevenbergMarquardt:
     initial: float | Tensor  # λ₀; a tensor [replicas] in a stack
     min: float | Tensor  # the floor of λ
 
-    def update(self, damping: Tensor, ratio: Tensor, failed: Tensor, informative: Tensor) -> Tensor:
-        """The next λ. All arguments `[...]`, one entry a replica.
+    def update_(self, damping: Tensor, ratio: Tensor, failed: Tensor, informative: Tensor) -> None:
+        """λ_k, in `damping`, becomes λ_{k+1}. All arguments `[...]`, one entry a replica, on one device.
 
         `failed`: the step was not taken: λ rises. `informative` is False where the
         predicted decrease drowns in the rounding of the loss, so that ρ is noise: λ stays.
         """
         ratio = torch.where(informative, ratio, 0.5).masked_fill_(failed, 0.0)
         factor = torch.where(ratio < 0.25, 1.5, torch.where(ratio > 0.75, 2 / 3, 1.0))
-        floor = self.min if isinstance(self.min, float) else as_like(self.min, damping)
-        return torch.clamp(damping * factor, min=floor)
+        damping.mul_(factor).clamp_(min=self.min)
+
+    def like(self, per_replica: Tensor) -> "LevenbergMarquardt":
+        """The rule with its numbers of the type and on the device of λ, `per_replica` `[...]`."""
+        if isinstance(self.min, float):
+            return self
+        return replace(self, min=as_like(self.min, per_replica))
 
 
 def as_like(value: float | Tensor, like: Tensor) -> Tensor:

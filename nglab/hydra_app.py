@@ -50,7 +50,7 @@ def train_job(cfg: DictConfig) -> None:
     concurrent = settings.mode == RunMode.MULTIRUN and not one_at_a_time(settings.launcher._target_)
     with reported(), alone_in(folder):
         config = check(cfg)
-        check_device(config.device)
+        check_device(config.device, config.train.cuda_graph)
         if config.train.checkpoint_every and finished(folder, config):
             log.info("%s: finished already", folder)
             return
@@ -121,8 +121,8 @@ def check_free(folder: Path, config: Config, goes_on: bool) -> None:
 
 def check_machine(configs: list[Config]) -> None:
     """The GPUs asked for are here, and so is MNIST."""
-    for device in {config.device for config in configs}:
-        check_device(device)
+    for device, cuda_graph in {(config.device, config.train.cuda_graph) for config in configs}:
+        check_device(device, cuda_graph)
     for root in {config.data.root for config in configs if isinstance(config.data, MnistConfig)}:
         from nglab.data.mnist import verify  # torch
 

@@ -181,6 +181,7 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
         streams=lambda purpose: [
             stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
         ],
+        cuda_graph=config.train.cuda_graph,
     )
 
 

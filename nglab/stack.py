@@ -35,6 +35,7 @@ def stack(problems: Sequence[Problem]) -> Problem:
         ),
         optimizer=stack_fields([p.optimizer for p in problems]),
         streams=lambda purpose: [g for p in problems for g in p.streams(purpose)],
+        cuda_graph=first.cuda_graph,
         members=[next(i for i, d in enumerate(distinct) if d is p.dataset) for p in problems],
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nglab.capture import CapturedSteps
 from nglab.checkpoint import pack, pack_state, unpack, unpack_state
 from nglab.data.dataset import Batches, Dataset
 from nglab.likelihoods import Gaussian
@@ -26,6 +27,7 @@ class Problem:
     optimizer: Optimizer
     streams: Streams
     members: list[int] | None = None
+    cuda_graph: bool = False  # steps are captured
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ def train(
         yield evaluate(loop, {})
     else:
         loop.restore(snapshot)
+    captured = (
+        CapturedSteps(optimizer, loop.params, loop.state, *batches.example(loop.params.leading))
+        if problem.cuda_graph
+        else None
+    )
     last = max(1, round(passes * batches.steps_per_pass))
     while loop.step < last:
         within_pass = loop.step % batches.steps_per_pass
@@ -156,8 +163,10 @@ def train(
         with limited_to(threads), loop.clock:
             if within_pass == 0:
                 batches.shuffle()
-            for x, y in batches.take(within_pass, count):
-                params, state = optimizer.step(params, state, x, y)
+            x, y = batches.gather(within_pass, count)
+            done = captured.run(x, y) if captured else 0
+            for x_m, y_m in zip(x[done:], y[done:], strict=True):
+                params, state = optimizer.step(params, state, x_m, y_m)
         loop.params, loop.state, loop.step = params, state, loop.step + count
         if count == until_evaluation or loop.step == last:
             yield evaluate(loop, optimizer.diagnostics(state))
@@ -169,9 +178,7 @@ def warm_up(problem: Problem, batches: Batches) -> None:
     replicas = len(problem.members) if problem.members is not None else 1
     params = problem.params.map(torch.clone)
     state = problem.optimizer.init(problem.network, params, lambda purpose: generators * replicas)
-    x = batches.x[: batches.batch_size].expand(*params.leading, -1, -1)
-    y = batches.y[: batches.batch_size].expand(*params.leading, -1, -1)
-    problem.optimizer.step(params, state, x, y)
+    problem.optimizer.step(params, state, *batches.example(params.leading))
 
 
 class Evaluator:

@@ -127,6 +127,8 @@ def test_every_preset_of_figure_1_composes(preset: str) -> None:
         ("train.passes=0", "train.passes=0.0: must be 0.1 or more: one batch at least"),
         ("train.eval_every_examples=0", "train.eval_every_examples=0: must be 1 or more"),
         ("train.eval_every_examples=x", "train.eval_every_examples=x: must be a whole number or"),
+        ("device=cpu train.cuda_graph=true", "train.cuda_graph=True: must be false with device"),
+        ("optimizer=ngd_exact train.cuda_graph=true", "must be false with optimizer=ngd_exact"),
         ("device=gpu", "device=gpu: must be auto, cpu, cuda or cuda:<number>"),
         ("dtype=float16", "dtype=float16: must be one of float64, float32"),
     ],
@@ -152,6 +154,10 @@ def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         config.check_device(device)
     with pytest.raises(InputError, match="device=cuda:1: must be auto or cpu"):
         config.check_device("cuda:1")
+    config.check_device("auto", cuda_graph=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="cuda_graph=True: must be false: this"):
+        config.check_device("auto", cuda_graph=True)
 
 
 def test_activations_are_those_that_exist() -> None:

@@ -6,14 +6,14 @@ from nglab.damping import LevenbergMarquardt
 
 def update(ratio, failed=False, informative=True, damping=1.0, floor=1e-8):
     rule = LevenbergMarquardt(initial=1.0, min=floor)
-    return float(
-        rule.update(
-            torch.tensor(damping, dtype=torch.float64),
-            torch.tensor(ratio, dtype=torch.float64),
-            torch.tensor(failed),
-            torch.tensor(informative),
-        )
+    value = torch.tensor(damping, dtype=torch.float64)
+    rule.update_(
+        value,
+        torch.tensor(ratio, dtype=torch.float64),
+        torch.tensor(failed),
+        torch.tensor(informative),
     )
+    return float(value)
 
 
 def test_equation_21():
@@ -38,6 +38,8 @@ def test_noise_leaves_it():
 
 
 def test_each_replica_follows_its_own_rule():
-    rule = LevenbergMarquardt(1.0, torch.tensor([1e-8, 0.9]))
+    value = torch.ones(2)
+    rule = LevenbergMarquardt(1.0, torch.tensor([1e-8, 0.9], dtype=torch.float64)).like(value)
     ratio, no = torch.tensor([1.0, 1.0]), torch.tensor([False, False])
-    assert_close(rule.update(torch.ones(2), ratio, no, ~no), torch.tensor([2 / 3, 0.9]))
+    rule.update_(value, ratio, no, ~no)
+    assert_close(value, torch.tensor([2 / 3, 0.9]))

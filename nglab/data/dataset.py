@@ -1,6 +1,6 @@
 """Training and test examples, and the order in which they are seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,9 +60,14 @@ class Batches:
             order = order.transpose(0, 1).contiguous()
         self.order = order.to(self.x.device)
 
-    def take(self, first: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches `first` … `first + count − 1` of this pass: x `[..., M, n_0]`, y `[..., M, n_L]`."""
+    def example(self, leading: torch.Size) -> tuple[Tensor, Tensor]:
+        """Some batch, the same for replicas `leading`: x `[..., M, n_0]`, y `[..., M, n_L]`."""
+        x, y = self.x[: self.batch_size], self.y[: self.batch_size]
+        return x.expand(*leading, -1, -1), y.expand(*leading, -1, -1)
+
+    def gather(self, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """`count` batches of this pass from `first` on: x `[count, ..., M, n_0]`, y `[count, ..., M, n_L]`."""
         rows = self.order[first : first + count]
         x = self.x.index_select(0, rows.flatten()).unflatten(0, rows.shape)
         y = x if self.same else self.y.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-        return zip(x.unbind(0), y.unbind(0), strict=True)
+        return x, y

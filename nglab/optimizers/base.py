@@ -27,6 +27,10 @@ class Optimizer(Protocol):
     def batch_size(self) -> int:
         """M."""
 
+    @property
+    def graph_steps(self) -> int:
+        """How many steps a CUDA graph holds (nglab/capture.py); 0: they cannot be captured."""
+
     def init(self, network: Network, params: Layers, streams: Streams) -> Any:
         """The state before the first step."""
 

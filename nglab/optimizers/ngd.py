@@ -1,6 +1,7 @@
 """Online natural gradient descent of Bernacchia, Lengyel & Hennequin (2018), Eqs. 20 and 21."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,12 +30,14 @@ class NGDState:
 
     network: Network
     rate: Tensor  # α `[..., 1, 1]`
+    rule: LevenbergMarquardt  # of λ
     predicted_share: Tensor  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
     skipped_steps: (
         Tensor  # steps not taken: a factorisation failed, or the loss rose above the ceiling
     )
+    ceiling: Tensor  # the largest batch loss that a step may leave; not a number before the first
     generators: list[torch.Generator]
     activations: Activations
     errors: Errors  # set 0: the true targets; sets 1 … K: targets sampled from the model
@@ -42,7 +45,6 @@ class NGDState:
     gradient: Layers  # G_i = ⟨e_i x_{i-1}ᵀ⟩
     direction: Layers  # L d_i
     trial: Layers  # the parameters after the step, until it is taken
-    ceiling: Tensor | None = None  # the largest batch loss that a step may leave
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class NGD:
     samples: int  # K
     damping: LevenbergMarquardt  # the rule of λ
     split: str  # how √λ is divided between the factors: equal or pi
+    graph_steps: ClassVar[int] = 1
 
     def init(self, network: Network, params: Layers, streams: Streams) -> NGDState:
         per_replica = params[0].new_zeros(params.leading)
@@ -69,10 +72,12 @@ class NGD:
         return NGDState(
             network,
             rate=alpha[..., None, None],
+            rule=self.damping.like(per_replica),
             predicted_share=alpha - alpha**2 / 2,
             damping=per_replica + as_like(self.damping.initial, per_replica),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
+            ceiling=per_replica + torch.nan,
             generators=list(streams("sampled targets")),
             activations=Activations(network, self.batch_size, params[0]),
             errors=Errors(network, self.batch_size, 1 + self.samples, params[0]),
@@ -93,8 +98,7 @@ class NGD:
         loss = Gaussian.loss(true_error)
         backward(network, params, activations, errors)
 
-        if state.ceiling is None:
-            state.ceiling = CEILING * loss
+        torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
         decrease, solved = self._directions(state)
         for w, d, trial in zip(
             params.pieces, state.direction.pieces, state.trial.pieces, strict=True
@@ -109,8 +113,8 @@ class NGD:
         for w, trial in zip(params.pieces, state.trial.pieces, strict=True):
             torch.where(taken[..., None, None], trial, w, out=w)
 
-        state.reduction_ratio = (loss - trial_loss) / predicted  # ρ_k
-        state.damping = self.damping.update(
+        torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ_k
+        state.rule.update_(
             state.damping,
             state.reduction_ratio,
             failed=~taken,

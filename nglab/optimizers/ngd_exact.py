@@ -1,6 +1,7 @@
 """Natural-gradient descent with the exact expressions for deep linear networks (nglab/linear.py), damped."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,7 @@ class NGDExact:
     cutoff: float  # singular values below cutoff × the norm count as zero: what a layer cannot move, Σ's null space
     damping: LevenbergMarquardt  # the rule of λ
     input_moment: Tensor | None = field(default=None, compare=False)  # Σ `[n_0, n_0]`
+    graph_steps: ClassVar[int] = 0  # its decompositions have the host look for errors
 
     def init(self, network: Network, params: Layers, streams: Streams) -> NGDExactState:
         """Raises InputError where the network is not linear, has a bias, or is a stack."""
@@ -78,7 +80,7 @@ class NGDExact:
         slope = (whitened.residual * whitened.push(direction)).sum()
         predicted = (self.lr - self.lr**2 / 2) * slope
         state.reduction_ratio = (loss - trial_loss) / predicted  # ρ_k
-        state.damping = self.damping.update(
+        self.damping.update_(
             state.damping,
             state.reduction_ratio,
             failed=~taken,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -33,6 +34,7 @@ class SGD:
 
     lr: float | Tensor  # α
     batch_size: int  # M
+    graph_steps: ClassVar[int] = 10
 
     def init(self, network: Network, params: Layers, streams: Streams) -> SGDState:
         errors = Errors(network, self.batch_size, 1, params[0])

@@ -19,7 +19,10 @@ def inverse_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
     `scratch`, of A's shape and contiguous, is overwritten; `info` `[...]` (int32) is 0 where A was numerically positive
     definite: what stands in A elsewhere has no meaning.
     """
-    if a.shape[-1] <= WHOLE or a.is_cuda:
+    if a.is_cuda:
+        _by_triangles_(a, scratch, info)
+        return
+    if a.shape[-1] <= WHOLE:
         _whole_(a, scratch, info)
         return
     n = a.shape[-1]
@@ -33,6 +36,14 @@ def _whole_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
     torch.linalg.cholesky_ex(a_columns, out=(factor, info))
     factor.diagonal(dim1=-2, dim2=-1).clamp_(min=torch.finfo(a.dtype).tiny)  # a zero would raise
     torch.cholesky_inverse(factor, out=a_columns)
+
+
+def _by_triangles_(a: Tensor, scratch: Tensor, info: Tensor) -> None:
+    """A⁻¹ = R⁻¹ R⁻ᵀ with A = RᵀR. For a GPU: `cholesky_inverse` has the host look for errors, and so wait."""
+    torch.linalg.cholesky_ex(a.mT, out=(scratch.mT, info))
+    one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    inverse = torch.linalg.solve_triangular(scratch, one.expand_as(a), upper=True)
+    torch.matmul(inverse, inverse.mT, out=a)
 
 
 def _by_blocks_(a: Tensor, scratch: Tensor, info: Tensor) -> None:

@@ -3,27 +3,32 @@ import torch
 from problems import randn
 from torch.testing import assert_close
 
-from nglab.solvers.cholesky import WHOLE, inverse_
+from nglab.solvers.cholesky import WHOLE, _by_triangles_, inverse_
 
 
 def info_of(a):
     return torch.ones(a.shape[:-2], dtype=torch.int32)
 
 
-def test_inverse_reads_the_diagonal_and_above():
+every_way = pytest.mark.parametrize("invert_", [inverse_, _by_triangles_])
+
+
+@every_way
+def test_inverse_reads_the_diagonal_and_above(invert_):
     a = randn(2, 3, 8, 5, seed=0)
     a = a.mT @ a
     inverse, info = a.triu(), info_of(a)
-    inverse_(inverse, torch.empty_like(a), info)
+    invert_(inverse, torch.empty_like(a), info)
     assert not info.any()
     assert_close(inverse @ a, torch.eye(5, dtype=torch.float64).expand(2, 3, 5, 5))
 
 
-def test_a_matrix_that_is_not_positive_definite_is_reported():
+@every_way
+def test_a_matrix_that_is_not_positive_definite_is_reported(invert_):
     a = torch.stack([torch.eye(3), -torch.eye(3), torch.zeros(3, 3)]).double()
     a = torch.cat([a, torch.full((1, 3, 3), torch.nan).double()])
     info = info_of(a)
-    inverse_(a, torch.empty_like(a), info)
+    invert_(a, torch.empty_like(a), info)
     assert (info == 0).tolist() == [True, False, False, False]
 
 
