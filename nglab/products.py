@@ -36,9 +36,12 @@ def addmm(
     """out ← β c + α a b; with β = 0, c is not read."""
     if not by_onednn(a, b):
         return torch.addmm(c, a, b, beta=beta, alpha=alpha, out=out)
+    # oneDNN wants the rows of its left matrix side by side in memory
+    swap = a.stride(-1) != 1 and b.stride(-1) != 1
+    product = onednn(b.mT, a.mT).mT if swap else onednn(a, b)
     if beta == 0:
-        return torch.mul(onednn(a, b), alpha, out=out)
-    return torch.add(c if beta == 1 else c * beta, onednn(a, b), alpha=alpha, out=out)
+        return torch.mul(product, alpha, out=out)
+    return torch.add(c if beta == 1 else c * beta, product, alpha=alpha, out=out)
 
 
 def bmm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
@@ -74,6 +77,6 @@ def by_onednn(a: Tensor, b: Tensor) -> bool:
 def onednn(a: Tensor, b: Tensor) -> Tensor:
     """a b, newly allocated; b is copied unless it or its transpose fills its memory, which oneDNN is slow without."""
     if not (b.is_contiguous() or b.mT.is_contiguous()):
-        b = b.contiguous()
+        b = b.mT.contiguous().mT if b.stride(-2) == 1 else b.contiguous()
     assert ONEDNN is not None
     return ONEDNN(a, b.mT, None, "none", [], "")

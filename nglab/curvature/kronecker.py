@@ -12,8 +12,8 @@ from nglab.solvers.cholesky import inverse_
 BLOCK = 64
 """Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""
 
-LARGE = 256
-"""Columns from which on oneDNN, which wants them to lie by columns in memory, is worth transposing the rows."""
+HALF = 200
+"""Columns from which on half a matrix takes oneDNN less time than the whole; BLAS from one block on."""
 
 
 def second_moment(rows: Tensor, out: Tensor) -> Tensor:
@@ -37,9 +37,13 @@ def second_moment_above(rows: Tensor, out: Tensor) -> None:
             for one in zip(rows, out, strict=True):
                 second_moment_above(*one)
         return
+    onednn = products.by_onednn(rows.mT, rows)
+    if len(out) < (HALF if onednn else BLOCK + 1):
+        second_moment(rows, out)
+        return
     add: Callable[..., Tensor] = torch.addmm
-    step, by_columns = BLOCK, rows.stride(-1) != 1
-    if (by_columns or len(out) >= LARGE) and products.by_onednn(rows.mT, rows):
+    step = BLOCK
+    if onednn:  # columns side by side in memory
         add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
     for k in range(0, len(out), step):
         left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
