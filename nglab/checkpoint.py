@@ -1,5 +1,6 @@
 """A run's whole state on disk, so that a killed run goes on, bit for bit, as it would have gone on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,21 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
 
-def pack(value: Any) -> Any:
-    """Numbers, tensors, `Layers`, generators and lists of them as plain data; None for anything else."""
-    if isinstance(value, Tensor | int | float):
+def pack(value: Any, members: Sequence[int] | None = None) -> Any:
+    """Numbers, tensors, `Layers` and lists of generators as plain data; None for anything else.
+
+    Of a stack, `members` are the replicas whose part is packed (None: all). They are on the first axis of a tensor, if
+    that has more than one entry, and in a list of generators one by one.
+    """
+    if isinstance(value, Tensor):
+        per_replica = members is not None and value.dim() > 0 and len(value) > 1
+        return value[members] if per_replica else value
+    if isinstance(value, int | float):
         return value
     if isinstance(value, Layers):
-        return value.stacks
-    if isinstance(value, torch.Generator):
-        return value.get_state()
-    if isinstance(value, list):
-        packed = [pack(v) for v in value]
-        return None if any(p is None for p in packed) else packed
+        return value.stacks if members is None else [stack[:, members] for stack in value.stacks]
+    if isinstance(value, list) and all(isinstance(v, torch.Generator) for v in value):
+        return [value[i].get_state() for i in (range(len(value)) if members is None else members)]
     return None
 
 
@@ -50,22 +55,22 @@ def unpack(packed: Any, into: Any, device: torch.device) -> Any:
     if isinstance(into, Tensor):
         return into.copy_(packed)
     if isinstance(into, Layers):
-        unpack(packed, into.stacks, device)
-    elif isinstance(into, torch.Generator):
-        into.set_state(packed)
+        for stack, values in zip(into.stacks, packed, strict=True):
+            stack.copy_(values)
     elif isinstance(into, list):
-        return [unpack(p, v, device) for p, v in zip(packed, into, strict=True)]
+        for state, generator in zip(packed, into, strict=True):
+            generator.set_state(state)
     else:
         return packed.to(device) if isinstance(packed, Tensor) else packed
     return into
 
 
-def pack_state(state: Any) -> dict[str, Any]:
-    """What of an optimizer's state outlives a step: its own numbers, tensors, `Layers` and generators.
+def pack_state(state: Any, members: Sequence[int] | None = None) -> dict[str, Any]:
+    """What of an optimizer's state outlives a step: its own numbers, tensors, `Layers` and generators, as by `pack`.
 
     What lies in the objects that it holds (`Activations`, `Errors`, …) is written before it is read in each step.
     """
-    packed = {name: pack(value) for name, value in vars(state).items()}
+    packed = {name: pack(value, members) for name, value in vars(state).items()}
     return {name: value for name, value in packed.items() if value is not None}
 
 

@@ -4,6 +4,7 @@ import logging
 import math
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +28,7 @@ from nglab.optimizers.sgd import SGD
 from nglab.progress import Progress
 from nglab.randomness import stream
 from nglab.records import RecordWriter, whole
-from nglab.stack import stack
+from nglab.stack import part, stack
 from nglab.status import CHECKPOINT
 from nglab.train import Evaluation, Problem, step_threads, train
 
@@ -102,22 +103,32 @@ def train_and_write(
     snapshot: dict[str, Any] | None,
     progress: bool | None,
 ) -> None:
-    """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up."""
-    settings, rates = configs[0].train, [config.optimizer.lr for config in configs]
+    """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up.
+
+    A stack goes on without the members whose loss has; a snapshot is of the others.
+    """
+    settings, interval = configs[0].train, eval_interval(configs[0])
     next_checkpoint = settings.checkpoint_every or math.inf
     steps = round(settings.passes * problem.dataset.train_x.shape[1] / problem.optimizer.batch_size)
     with Progress(steps, progress) as shown:
-        for evaluation in train(problem, settings.passes, eval_interval(configs[0]), snapshot):
-            for record, row in zip(records, rows_of(evaluation, rates), strict=True):
-                if not record.blown_up:
-                    record.write(row)
-            shown.update(evaluation.step, describe(records))
-            if all(record.blown_up for record in records):
+        while going := [i for i, record in enumerate(records) if not record.blown_up]:
+            rest = problem if len(going) == len(records) else part(problem, going)
+            rates = [configs[i].optimizer.lr for i in going]
+            for evaluation in train(rest, settings.passes, interval, snapshot):
+                for i, row in zip(going, rows_of(evaluation, rates), strict=True):
+                    records[i].write(row)
+                shown.update(evaluation.step, describe(records))
+                sound = [k for k, i in enumerate(going) if not records[i].blown_up]
+                of_sound = partial(evaluation.snapshot, sound if len(sound) < len(going) else None)
+                if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
+                    next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
+                    rows = [record.rows for record in records]
+                    checkpoint.write({"loop": of_sound(), "rows": rows})
+                if len(sound) < len(going):
+                    snapshot = of_sound() if sound else None
+                    break
+            else:
                 return
-            if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
-                next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
-                rows = [record.rows for record in records]
-                checkpoint.write({"loop": evaluation.snapshot(), "rows": rows})
 
 
 def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dict[str, float]]:

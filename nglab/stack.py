@@ -1,7 +1,7 @@
 """Many problems trained as one: their parameters, data and hyper-parameters stacked on a replica axis."""
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -40,6 +40,30 @@ def stack(problems: Sequence[Problem]) -> Problem:
     )
 
 
+def part(problem: Problem, members: Sequence[int]) -> Problem:
+    """The stack of some members of a stack; it holds all its data."""
+    assert problem.members is not None
+    return replace(
+        problem,
+        params=Layers(problem.network, [stack[:, members] for stack in problem.params.stacks]),
+        optimizer=part_of_fields(problem.optimizer, members),
+        streams=lambda purpose: [problem.streams(purpose)[i] for i in members],
+        members=[problem.members[i] for i in members],
+    )
+
+
+def part_of_fields(settings: Any, members: Sequence[int]) -> Any:
+    """A dataclass less what its tensors `[replicas]` hold for others than `members`."""
+    changed: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            changed[field.name] = part_of_fields(value, members)
+        elif isinstance(value, torch.Tensor):
+            changed[field.name] = value[members]
+    return replace(settings, **changed)
+
+
 def concatenate(datasets: Sequence[Dataset]) -> Dataset:
     """Data sets side by side on their leading axis."""
     if len(datasets) == 1:
@@ -58,12 +82,12 @@ def stack_fields(settings: Sequence[Any]) -> Any:
     """A dataclass whose float fields that differ between `settings` become tensors `[replicas]`."""
     first = settings[0]
     changed: dict[str, Any] = {}
-    for field in dataclasses.fields(first):
+    for field in fields(first):
         values = [getattr(s, field.name) for s in settings]
-        if dataclasses.is_dataclass(values[0]):
+        if is_dataclass(values[0]):
             changed[field.name] = stack_fields(values)
         elif any(v != values[0] for v in values):
             if not isinstance(values[0], float):
                 raise InputError(f"runs that differ in {field.name} cannot be stacked")
             changed[field.name] = torch.tensor(values, dtype=torch.float64)
-    return dataclasses.replace(first, **changed)
+    return replace(first, **changed)

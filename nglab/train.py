@@ -1,6 +1,6 @@
 """The training loop: the only one, whatever the method, for one network or a stack of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -35,6 +35,7 @@ class Evaluation:
     """One row of the record; losses and diagnostics are `[...]`, one entry a replica.
 
     `snapshot()` is all that the loop needs to go on from here, as plain data; good until the next row is asked for.
+    Of a stack, `snapshot(members)` is what a stack of those members alone needs.
     """
 
     step: int
@@ -44,7 +45,7 @@ class Evaluation:
     train_loss: Tensor
     test_loss: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
-    snapshot: Callable[[], dict[str, Any]] = dict
+    snapshot: Callable[..., dict[str, Any]] = dict
 
 
 LEAST_WORK = 200_000
@@ -98,15 +99,16 @@ class Loop:
     clock: Clock
     step: int = 0
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything but the scratch memory; to be written before the next step changes it."""
+    def snapshot(self, members: Sequence[int] | None = None) -> dict[str, Any]:
+        """Everything but the scratch memory, of a stack for `members` alone; good until the next step."""
+        order = self.batches.order
         return {
             "step": self.step,
             "seconds": self.clock.seconds,
-            "params": pack(self.params),
-            "state": pack_state(self.state),
-            "generators": pack(list(self.batches.generators)),
-            "order": self.batches.order,
+            "params": pack(self.params, members),
+            "state": pack_state(self.state, members),
+            "generators": pack(list(self.batches.generators), members),
+            "order": order if members is None else order[:, members],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:

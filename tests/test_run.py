@@ -1,14 +1,17 @@
 import json
+from contextlib import suppress
+from itertools import chain
 
 import pandas as pd
 import pytest
 import torch
 
 from nglab import run as run_module
+from nglab.checkpoint import CheckpointFile
 from nglab.config import check, compose
 from nglab.errors import InputError
 from nglab.networks import Network
-from nglab.run import build, build_each, run
+from nglab.run import build, build_each, run, run_together
 from nglab.stack import stack
 from nglab.train import step_threads, train
 
@@ -53,6 +56,75 @@ def test_a_run_that_ends_above_its_start_diverged(tmp_path):
     overrides = ["arch=mlp", "arch.activation=sigmoid", "optimizer=sgd", "optimizer.lr=30"]
     summary = run(config(*overrides), tmp_path, progress=False)
     assert summary["status"] == "diverged"
+
+
+BLOWN_UP = {  # what the members of a stack have of their own; sizes of the stacks that are trained
+    "at different times": (
+        "sgd",
+        ["optimizer.lr=0.01", "init.gain=1e200", "optimizer.lr=0.02", "optimizer.lr=10"],
+        [4, 3, 2],
+    ),
+    "at the start": ("ngd", ["init.gain=1e200", "init.gain=1", "init.gain=0.9"], [3, 2]),
+    "all": ("sgd", ["init.gain=1e200", "init.gain=1e201"], [2]),
+    "none": ("ngd", ["seed=1", "seed=2"], [2]),
+}
+
+
+@pytest.fixture(params=BLOWN_UP)
+def stacked(request, tmp_path, monkeypatch):
+    """The stack's configurations; folders for them together and alone; the sizes that it should have and has."""
+    optimizer, own, expected = BLOWN_UP[request.param]
+    configs = [
+        config(f"optimizer={optimizer}", "train.checkpoint_every=600", overrides)
+        for overrides in own
+    ]
+    folders = [[tmp_path / kind / str(i) for i in range(len(own))] for kind in ("all", "one")]
+    for folder in chain(*folders):
+        folder.mkdir(parents=True)
+    sizes = []
+
+    def counted(problem, *rest):
+        sizes.append(len(problem.members or [0]))
+        return train(problem, *rest)
+
+    monkeypatch.setattr(run_module, "train", counted)
+    return configs, *folders, expected, sizes
+
+
+def equal_results(configs, together, alone):
+    for settings, stacked, one in zip(configs, together, alone, strict=True):
+        expected = run(settings, one, progress=False)["status"]
+        assert json.loads((stacked / "summary.json").read_text())["status"] == expected
+        ours, theirs = (pd.read_csv(folder / "metrics.csv") for folder in (stacked, one))
+        drop = {"columns": "train_seconds"}
+        pd.testing.assert_frame_equal(ours.drop(**drop), theirs.drop(**drop), rtol=1e-9)
+
+
+def test_a_stack_goes_on_without_those_that_blew_up(stacked):
+    configs, together, alone, expected, sizes = stacked
+    run_together(configs, together, progress=False)
+    assert sizes == expected
+    equal_results(configs, together, alone)
+
+
+def test_a_stack_stopped_goes_on_without_those_that_blew_up(stacked, monkeypatch):
+    configs, together, alone, expected, sizes = stacked
+    write = CheckpointFile.write
+
+    def stopping(self, content):
+        write(self, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointFile, "write", stopping)
+        for _ in range(5):
+            with suppress(KeyboardInterrupt):
+                run_together(configs, together, progress=False)
+                break
+    if not (together[0] / "loss.png").exists():
+        run_together(configs, together, progress=False)
+    assert sizes[-1] == expected[-1]
+    equal_results(configs, together, alone)
 
 
 def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):

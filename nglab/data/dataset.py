@@ -47,6 +47,7 @@ class Batches:
         self.batch_size = batch_size
         self.generators = generators
         self.members = members
+        self.order = torch.empty(0, len(generators), batch_size, dtype=torch.long)  # of no pass yet
 
     def shuffle(self) -> None:
         """Draw the order of the next pass: row numbers `[steps, (replicas,) M]`."""
