@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nglab import __version__
 from nglab.errors import InputError
+from nglab.memory import keep_freed_memory
 
 HELP = """\
 usage: nglab COMMAND ...
@@ -52,6 +53,7 @@ complete -o nospace -o default -F _nglab nglab
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 (a run failed), 2 (wrong input) or 130 (Ctrl-C)."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
+    keep_freed_memory()
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if command in ("-h", "--help"):
