@@ -27,25 +27,24 @@ def second_moment(rows: Tensor, out: Tensor) -> Tensor:
 def second_moment_above(rows: Tensor, out: Tensor) -> None:
     """The entries of `second_moment` on the diagonal and above it; those below have no meaning.
 
-    A matrix is made by rows of blocks, in little more than half the arithmetic; a batch of small ones whole, in one
-    product.
+    A large matrix is made by rows of blocks, in little more than half the arithmetic; a small one, a batch of small
+    ones and whatever lies on a GPU whole, in one product.
     """
-    if out.dim() > 2:
-        if out.shape[-1] < 2 * BLOCK:
-            second_moment(rows, out)
-        else:
-            for one in zip(rows, out, strict=True):
-                second_moment_above(*one)
-        return
-    onednn = products.by_onednn(rows.mT, rows)
-    if len(out) < (HALF if onednn else BLOCK + 1):
+    batch, n = out.dim() > 2, out.shape[-1]
+    onednn = not batch and products.by_onednn(rows.mT, rows)
+    least = 2 * BLOCK if batch else HALF if onednn else BLOCK + 1
+    if n < least or out.is_cuda:
         second_moment(rows, out)
+        return
+    if batch:
+        for one in zip(rows, out, strict=True):
+            second_moment_above(*one)
         return
     add: Callable[..., Tensor] = torch.addmm
     step = BLOCK
-    if onednn:  # columns side by side in memory
+    if onednn:  # it wants the columns side by side in memory
         add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
-    for k in range(0, len(out), step):
+    for k in range(0, n, step):
         left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
         add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)
 
