@@ -25,7 +25,8 @@ SWEEPS = {
     "solvers": ("One factor refreshed and applied, ms (× direct inversion)", "over_direct"),
 }
 READING = (
-    "Medians over rounds in which every contender is called once off the clock, then timed; a ratio is taken within each round, then its median."
+    "Medians over rounds in which every contender is called once off the clock, then timed; a ratio is taken within "
+    "each round, then its median."
     " Quartiles are in bench.csv. The matmul rate is the best of plain products of square matrices, whoever computes"
     " them; the arithmetic is that of nglab's step by dense products."
 )
