@@ -28,7 +28,7 @@ class LevenbergMarquardt:
         damping.mul_(factor).clamp_(min=self.min)
 
     def like(self, per_replica: Tensor) -> "LevenbergMarquardt":
-        """The rule with its numbers of the type and on the device of λ, `per_replica` `[...]`."""
+        """The rule with its floor of the type and on the device of λ, `per_replica` `[...]`."""
         if isinstance(self.min, float):
             return self
         return replace(self, min=as_like(self.min, per_replica))

@@ -68,7 +68,9 @@ def run_command(arguments: list[str]) -> None:
     args = get_args_parser().parse_args(arguments)
     runs = not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion)
     with composing_once():
-        if runs and not (args.config_path or args.experimental_rerun):
+        # a primary configuration from elsewhere is for the jobs to check
+        elsewhere = args.config_path or (args.config_dir and args.config_name)
+        if runs and not (elsewhere or args.experimental_rerun):
             preflight(args)
         try:
             train_job()

@@ -227,8 +227,8 @@ def forward(
 def matrix_outputs(network: Network, params: Layers, x: Tensor) -> Tensor:
     """x_L = W_L ⋯ W_1 x_0 of a network that is a matrix, `[..., M, n_L]`, with the weights multiplied first.
 
-    They are multiplied from the narrowest layer outwards, and the examples in two steps through it: for many examples
-    the work of a small part of a forward pass.
+    They are multiplied from the narrowest layer outwards, and the examples in two steps through it: for many more
+    examples than its units the work of a small part of a forward pass.
     """
     narrowest = min(range(network.depth + 1), key=network.widths.__getitem__)
     into, out_of = params.views[:narrowest], params.views[narrowest:]

@@ -4,7 +4,6 @@ import logging
 import math
 import traceback
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,6 +17,7 @@ from nglab.config import Config, MnistConfig, NGDConfig, SGDConfig, TeacherConfi
 from nglab.damping import LevenbergMarquardt
 from nglab.data.dataset import Dataset
 from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.errors import InputError
 from nglab.figures.plot import save_loss_figure
 from nglab.grouping import dataset_key
 from nglab.networks import Network, random_parameters
@@ -119,13 +119,14 @@ def train_and_write(
                     records[i].write(row)
                 shown.update(evaluation.step, describe(records))
                 sound = [k for k, i in enumerate(going) if not records[i].blown_up]
-                of_sound = partial(evaluation.snapshot, sound if len(sound) < len(going) else None)
+                members = sound if len(sound) < len(going) else None
                 if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
                     next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
                     rows = [record.rows for record in records]
-                    checkpoint.write({"loop": of_sound(), "rows": rows})
-                if len(sound) < len(going):
-                    snapshot = of_sound() if sound else None
+                    checkpoint.write({"loop": evaluation.snapshot(members), "rows": rows})
+                if members is not None:
+                    snapshot = evaluation.snapshot(members) if sound else None
+                    del evaluation  # and all that the larger stack holds
                     break
             else:
                 return
@@ -155,7 +156,8 @@ def conclude(record: RecordWriter) -> None:
     """Draw a finished or diverged run's curve, then write its summary."""
     metrics, minimum_loss = record.metrics, record.minimum_loss
     first, last = metrics.test_loss.iloc[[0, -1]]
-    status = "finished" if last <= first else "diverged"  # not finite, or above its start
+    settled = math.isfinite(last) and last <= first
+    status = "finished" if settled else "diverged"
     with whole(record.folder / "loss.png") as path:
         save_loss_figure(metrics, minimum_loss, path, record.facts)
     record.close(status)
@@ -182,6 +184,8 @@ def eval_interval(config: Config) -> int:
 def build(config: Config, dataset: Dataset | None = None) -> Problem:
     """The objects that a configuration names; `dataset` where it has been made already."""
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
+    if config.train.cuda_graph and device.type != "cuda":
+        raise InputError("train.cuda_graph=true: must be false: the run is not on a GPU")
     network = build_network(config)
     student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
     return Problem(
@@ -258,7 +262,7 @@ def resolve_device(name: str) -> torch.device:
 
 def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:
     """What a summary says beside the outcome."""
-    threads = step_threads(build_network(config), config.optimizer.batch_size, stacked)
+    threads = step_threads(build_network(config), config.optimizer.batch_size, stacked > 1)
     settings = {"dtype": config.dtype, "seed": config.seed, "threads": threads}
     together = {"stacked": stacked, "concurrent": concurrent}
     return circumstances(resolve_device(config.device)) | settings | together

@@ -52,13 +52,13 @@ LEAST_WORK = 200_000
 """Multiply-adds of a product, on average over the layers, from which on several threads are faster than one."""
 
 
-def step_threads(network: Network, batch_size: int, replicas: int = 1) -> int:
+def step_threads(network: Network, batch_size: int, stacked: bool = False) -> int:
     """How many of PyTorch's threads a step on the CPU takes: one for the small products of a single network.
 
     Waking the others would cost the baseline, SGD on the linear networks, up to half of its speed.
     """
     work = batch_size * sum(n * m for n, m in network.shapes) / network.depth
-    return torch.get_num_threads() if replicas > 1 or work >= LEAST_WORK else 1
+    return torch.get_num_threads() if stacked or work >= LEAST_WORK else 1
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def train(
         dataset.train_x, dataset.train_y, optimizer.batch_size,
         problem.streams("batches"), problem.members,
     )  # fmt: skip
-    threads = step_threads(problem.network, optimizer.batch_size, len(problem.members or [0]))
+    threads = step_threads(problem.network, optimizer.batch_size, problem.members is not None)
     with limited_to(threads):
         warm_up(problem, batches)
     evaluate = Evaluator(problem)
@@ -209,7 +209,7 @@ class Evaluator:
 
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
         network, examples = self.problem.network, x.shape[-2]
-        if network.is_matrix:
+        if network.is_matrix and 4 * min(network.widths) <= examples:
             z = matrix_outputs(network, params, x)
         else:
             if examples not in self.buffers:

@@ -52,6 +52,18 @@ def test_divergence_is_a_result(tmp_path):
     assert (tmp_path / "loss.png").exists()
 
 
+@pytest.mark.parametrize("gain", [1e10, 1e200])
+def test_a_loss_that_is_infinite_from_the_start_has_diverged(gain, tmp_path):
+    summary = run(config(f"init.gain={gain}"), tmp_path, progress=False)
+    assert summary["status"] == "diverged" and summary["final_test_loss"] is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_graph_without_a_gpu_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"train.cuda_graph=true: must be false"):
+        run(config("device=auto", "train.cuda_graph=true"), tmp_path, progress=False)
+
+
 def test_a_run_that_ends_above_its_start_diverged(tmp_path):
     overrides = ["arch=mlp", "arch.activation=sigmoid", "optimizer=sgd", "optimizer.lr=30"]
     summary = run(config(*overrides), tmp_path, progress=False)
@@ -198,7 +210,7 @@ def test_small_products_of_one_network_take_one_thread():
     square, wide = Network((20,) * 17), Network((784, 400, 784))
     torch.set_num_threads(3)
     try:
-        assert [step_threads(square, 20), step_threads(square, 20, 8)] == [1, 3]
+        assert [step_threads(square, 20), step_threads(square, 20, True)] == [1, 3]
         assert [step_threads(square, 1000), step_threads(wide, 20)] == [3, 3]
     finally:
         torch.set_num_threads(threads)

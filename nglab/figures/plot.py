@@ -33,6 +33,11 @@ def save_loss_figure(
     metrics = metrics.reindex(columns=["examples_seen", "train_seconds", "test_loss"])
     floors = style.positive([minimum_loss])
     figure, left, right = loss_axes()
+    for axes in (left, right):  # the figure before this one, whatever became of it, leaves nothing
+        for line in list(axes.lines):
+            line.remove()
+        axes.relim()
+        axes.set_xlim(-0.055, 0.055, auto=True)  # matplotlib's own, where nothing is finite
     limits = style.loss_limits([metrics.test_loss], floors)
     style.log_loss_axis(left, limits, floors)
     style.log_loss_axis(right, limits, floors)
@@ -44,10 +49,6 @@ def save_loss_figure(
     left.set(xlabel=style.EXAMPLES, ylabel="test loss")
     right.set(xlabel=seconds_label([circumstances]))
     figure.savefig(path, dpi=150)
-    for axes in (left, right):
-        for line in list(axes.lines):
-            line.remove()
-        axes.relim()
 
 
 @cache

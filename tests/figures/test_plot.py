@@ -62,12 +62,18 @@ def test_nothing_of_an_earlier_loss_figure_is_left(tmp_path: Path) -> None:
         save_loss_figure(metrics, minimum, tmp_path / "loss.png", {"stacked": len(losses)})
         return (tmp_path / "loss.png").read_bytes()
 
-    cases = [([4.0, 2.0, 1.0], None), ([9.0, 1e-5], 1e-6), ([4.0, 1e-3, 2.0, 5.0], 0.5)]
+    cases = [
+        ([4.0, 2.0, 1.0], None), ([9.0, 1e-5], 1e-6), ([INF], 0.1), ([4.0, 1e-3, 2.0, 5.0], 0.5), ([], None),
+        ([1.0, 1e-300], None), ([1e300, 1e299], 1e-3),
+    ]  # fmt: skip
     alone = []
     for case in cases:
         loss_axes.cache_clear()
         alone.append(draw(*case))
     assert [draw(*case) for case in reversed(cases)] == alone[::-1]
+    with pytest.raises(FileNotFoundError):
+        save_loss_figure(pd.DataFrame(), None, tmp_path / "no folder" / "loss.png", {})
+    assert draw(*cases[1]) == alone[1]
 
 
 def test_runs_are_labelled_by_what_differs_in_numeric_order(write_run: WriteRun) -> None:
