@@ -280,8 +280,6 @@ def check_device(device: str, cuda_graph: bool = False) -> None:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     demand(count > 0 or not cuda_graph, "train.cuda_graph", True, "false: this machine has no GPU")
-    if not device.startswith("cuda"):
-        return
     index = int(device.partition(":")[2] or 0)
     demand(index < count, "device", device, f"auto or cpu: this machine has {count} GPU")
 

@@ -50,7 +50,6 @@ def train_job(cfg: DictConfig) -> None:
     concurrent = settings.mode == RunMode.MULTIRUN and not one_at_a_time(settings.launcher._target_)
     with reported(), alone_in(folder):
         config = check(cfg)
-        check_device(config.device, config.train.cuda_graph)
         if config.train.checkpoint_every and finished(folder, config):
             log.info("%s: finished already", folder)
             return

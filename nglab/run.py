@@ -13,11 +13,18 @@ from torch import Tensor
 
 from nglab.checkpoint import CheckpointFile
 from nglab.circumstances import circumstances, versions
-from nglab.config import Config, MnistConfig, NGDConfig, SGDConfig, TeacherConfig, timeless
+from nglab.config import (
+    Config,
+    MnistConfig,
+    NGDConfig,
+    SGDConfig,
+    TeacherConfig,
+    check_device,
+    timeless,
+)
 from nglab.damping import LevenbergMarquardt
 from nglab.data.dataset import Dataset
 from nglab.data.teacher import input_covariance_root, teacher_dataset
-from nglab.errors import InputError
 from nglab.figures.plot import save_loss_figure
 from nglab.grouping import dataset_key
 from nglab.networks import Network, random_parameters
@@ -44,7 +51,7 @@ def run(
     An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
     from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
     `concurrent`: other runs may be on the machine at the same time, which the summary then says.
-    Raises InputError, before any work, where the folder holds a result already.
+    Raises InputError, before any work, where the folder holds a result already or the GPU asked for is not here.
     """
     return run_together([config], [folder], progress, concurrent)[0]
 
@@ -60,6 +67,8 @@ def run_together(
     They share the clock: each one's `train_seconds` are those of all, and its summary says how many they were
     (`stacked`). Raises as `run` does, and InputError where the configurations cannot be stacked.
     """
+    for config in configs:
+        check_device(config.device, config.train.cuda_graph)
     records = [
         RecordWriter(folder, facts(config, len(configs), concurrent))
         for config, folder in zip(configs, folders, strict=True)
@@ -184,8 +193,6 @@ def eval_interval(config: Config) -> int:
 def build(config: Config, dataset: Dataset | None = None) -> Problem:
     """The objects that a configuration names; `dataset` where it has been made already."""
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    if config.train.cuda_graph and device.type != "cuda":
-        raise InputError("train.cuda_graph=true: must be false: the run is not on a GPU")
     network = build_network(config)
     student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
     return Problem(
