@@ -1,6 +1,6 @@
 """Where Hydra looks for launchers: a namespace package, so without __init__.py. nglab/launcher.py holds them."""
 
-from nglab import launcher
+from nglab.sweeps import launchers as launcher
 
 
 class Sequential(launcher.Sequential):

@@ -88,7 +88,7 @@ def suggestion(command: str) -> str:
 
 def run(arguments: list[str]) -> None:
     """train one run, or with -m a sweep"""
-    from nglab.hydra_app import run_command
+    from nglab.sweeps.application import run_command
 
     run_command(arguments)
 
@@ -109,11 +109,13 @@ def figure1(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=keys)
     overrides = [as_list(override) for override in parser.parse_args(arguments).overrides]
 
-    from nglab.config import compose
+    from nglab.runs.config import compose
 
     config = compose(overrides, "figure1")
 
-    from nglab.figure1 import figure1 as make  # torch: once the configuration is right
+    from nglab.figures.figure1.compute_figure1 import (
+        figure1 as make,  # torch: once the configuration is right
+    )
 
     show_log()
     for file in make(config, Path(config.out)):
@@ -135,7 +137,7 @@ def bench(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=keys)
     overrides = [as_list(override) for override in parser.parse_args(arguments).overrides]
 
-    from nglab.config import compose
+    from nglab.runs.config import compose
 
     config = compose(overrides, "bench")
 
@@ -160,8 +162,8 @@ def plot(arguments: list[str]) -> None:
     )
     args = parser.parse_args(arguments)
 
-    from nglab.figures.plot import plot_runs
-    from nglab.records import find_runs
+    from nglab.figures.comparison import plot_runs
+    from nglab.runs.table import find_runs
 
     for file in plot_runs(find_runs(args.folders), args.out or args.folders[0]):
         print(file)
@@ -179,8 +181,8 @@ def collect(arguments: list[str]) -> None:
     parser.add_argument("--out", metavar="FILE", type=Path, help="the CSV; default the terminal")
     args = parser.parse_args(arguments)
 
-    from nglab.figures.collect import collect as table_of
-    from nglab.records import find_runs
+    from nglab.runs.many import collect as table_of
+    from nglab.runs.table import find_runs
 
     table_of(find_runs(args.folders)).to_csv(args.out or sys.stdout, index=False)
 
@@ -196,7 +198,7 @@ def list_runs(arguments: list[str]) -> None:
     parser.add_argument("root", nargs="?", metavar="DIR", default="outputs", help="default outputs")
     args = parser.parse_args(arguments)
 
-    from nglab.figures.collect import list_runs as table_of
+    from nglab.runs.many import list_runs as table_of
 
     table = table_of(Path(args.root))
     folders = ["folder", *table.pop("folder")]
@@ -220,7 +222,7 @@ def figure2(arguments: list[str]) -> None:
     )  # fmt: skip
     args = parser.parse_args(arguments)
 
-    from nglab.figure2 import figure2 as make
+    from nglab.figures.figure2.compute_figure2 import figure2 as make
 
     show_log()
     for file in make(args.out):
@@ -248,7 +250,7 @@ def claims(arguments: list[str]) -> None:
             raise InputError(f"{text}: must be claims=NAME,… or out=DIR")
         settings[key] = value
 
-    from nglab.claims.report import run_claims
+    from nglab.claims.claims_table import run_claims
 
     if not run_claims([n for n in settings["claims"].split(",") if n], Path(settings["out"])):
         sys.exit(1)
@@ -268,7 +270,7 @@ def data(arguments: list[str]) -> None:
     parser.add_argument("root", nargs="?", metavar="data.root=DIR", type=data_root, help=place)
     args = parser.parse_args(arguments)
 
-    from nglab.data.mnist import fetch
+    from nglab.data.mnist_files import fetch
 
     show_log()
     print(fetch(args.root))

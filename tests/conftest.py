@@ -3,3 +3,5 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from run_folders import write_run  # noqa: F401  (a fixture)

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-from nglab.networks import Layers, Network, random_parameters
+from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
 
 NETWORKS = {
     "square": Network((4, 4, 4, 4)),

@@ -13,9 +13,9 @@ import pytest
 from omegaconf import DictConfig
 
 from nglab import cli
-from nglab.config import Config, NGDConfig
 from nglab.errors import InputError
-from nglab.records import read_run
+from nglab.runs.config import Config, NGDConfig
+from nglab.runs.table import read_run
 
 Runs = list[tuple[Config, Path]]
 
@@ -52,7 +52,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
         if config.seed in raised:
             raise raised[config.seed]
 
-    monkeypatch.setitem(sys.modules, "nglab.run", SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "nglab.runs.run", SimpleNamespace(run=run))
     return done
 
 
@@ -234,7 +234,9 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DictConfig, Path]]:
         asked.append((config, folder))
         return [folder / "figure1.png"]
 
-    monkeypatch.setitem(sys.modules, "nglab.figure1", SimpleNamespace(figure1=figure1))
+    monkeypatch.setitem(
+        sys.modules, "nglab.figures.figure1.compute_figure1", SimpleNamespace(figure1=figure1)
+    )
     return asked
 
 
@@ -266,7 +268,7 @@ def test_figure1_refuses_what_it_does_not_know(
 
 def test_data_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fetch: Callable[[Path | None], Path] = lambda root: root or Path("cache")  # noqa: E731
-    monkeypatch.setitem(sys.modules, "nglab.data.mnist", SimpleNamespace(fetch=fetch))
+    monkeypatch.setitem(sys.modules, "nglab.data.mnist_files", SimpleNamespace(fetch=fetch))
     assert nglab("data", "mnist") == 0
     assert nglab("data", "mnist", "data.root=mine") == 0
     assert capsys.readouterr().out.split() == ["cache", "mine"]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nglab.networks import Layers, Network, random_parameters
+from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
 
 PANELS = {"A": "square", "B": "expanding", "C": "bottleneck", "D": "mnist_autoencoder"}
 """The panels of Figure 1 and their architectures."""

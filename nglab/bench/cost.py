@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nglab import products
 from nglab.bench.timing import Step, measure, table
-from nglab.networks import Network
+from nglab.networks import products
+from nglab.networks.network import Network
 
 SIZES = (100, 200, 400, 800, 1600)
 

@@ -13,7 +13,7 @@ from nglab.bench.cases import Case
 from nglab.bench.steps import nglab_ngd
 from nglab.bench.timing import Clock, Times, table
 from nglab.curvature.kronecker import KroneckerFactors
-from nglab.likelihoods import Gaussian
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.optimizers import ngd
 from nglab.optimizers.ngd import NGD
 

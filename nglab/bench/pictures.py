@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from nglab.figures import style
+from nglab.plotting import style
 
 FORMATS = ("png", "svg")
 OURS, OTHERS = style.METHOD_COLOURS["NGD"], "#8c8c8c"

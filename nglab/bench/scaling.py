@@ -9,7 +9,7 @@ import torch
 from nglab.bench.cases import make_case
 from nglab.bench.steps import explicit_gradient, nglab_ngd
 from nglab.bench.timing import measure, table
-from nglab.networks import Network
+from nglab.networks.network import Network
 
 log = logging.getLogger(__name__)
 

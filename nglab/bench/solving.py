@@ -14,10 +14,10 @@ from torch import Tensor
 
 from nglab.bench.timing import Step, measure, table
 from nglab.curvature.kronecker import second_moment, second_moment_above
-from nglab.solvers import sherman_morrison
-from nglab.solvers.cholesky import inverse_
-from nglab.solvers.pseudo_inverse import pseudo_inverse
-from nglab.solvers.randomized_svd import low_rank, solve_low_rank
+from nglab.curvature.solvers import sherman_morrison
+from nglab.curvature.solvers.cholesky import inverse_
+from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.randomized_svd import low_rank, solve_low_rank
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from nglab.bench.cases import Case, layers_of, plain_parameters, sequential
 from nglab.bench.timing import Step
-from nglab.damping import LevenbergMarquardt
-from nglab.networks import Network
-from nglab.optimizers.base import Optimizer
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
+from nglab.optimizers.optimizer import Optimizer
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 

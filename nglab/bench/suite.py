@@ -10,18 +10,18 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig
 
+from nglab.bench.bench_report import write_report
 from nglab.bench.cases import PANELS, make_case
 from nglab.bench.cost import flops_ngd, flops_sgd, matmul_rates
 from nglab.bench.parts import step_by_part
 from nglab.bench.peers import PEERS
-from nglab.bench.report import write_report
 from nglab.bench.scaling import scaling
 from nglab.bench.solving import solvers
 from nglab.bench.steps import NGD_STEPS, SGD_STEPS, Maker
 from nglab.bench.timing import measure, on_cores, table
-from nglab.config import DTYPES, check, compose, demand, one_of
-from nglab.networks import Network
-from nglab.processes import available_cores
+from nglab.networks.network import Network
+from nglab.runs.config import DTYPES, check, compose, demand, one_of
+from nglab.sweeps.workers import available_cores
 
 log = logging.getLogger(__name__)
 

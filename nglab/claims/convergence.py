@@ -7,14 +7,15 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.linear_problems import NARROW, ROUNDING, WHOLE, flatten, linear_problem
 from nglab.claims.small_problems import randn, relative
+from nglab.curvature.deep_linear import Whitened, eq16, products, shells, tikhonov
+from nglab.curvature.flow import Regression, Step, Trajectory, flow, total
 from nglab.data.teacher import input_covariance_root
-from nglab.figure2 import problem, rank_loss_time
-from nglab.flow import Regression, Step, Trajectory, flow, total
-from nglab.linear import Whitened, eq16, products, shells, tikhonov
-from nglab.networks import Network, random_parameters
+from nglab.figures.figure2.compute_figure2 import problem, rank_loss_time
+from nglab.networks.initial import random_parameters
+from nglab.networks.network import Network
 from nglab.randomness import stream
 
 SOLVER = 1e-4  # relative, in a loss that falls to 1e-5 of its start: the solver's tolerance is 1e-8, with room

@@ -6,7 +6,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, distributions
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.small_problems import (
     COVARIANCE,
     DEGREES,
@@ -26,14 +26,12 @@ from nglab.curvature.fisher import Fisher, MonteCarloFisher
 from nglab.curvature.ggn import GGN
 from nglab.curvature.hessian import Hessian
 from nglab.curvature.operator import Operator
-from nglab.likelihoods import (
-    Categorical,
-    Gaussian,
-    GaussianMean,
-    Likelihood,
-    SoftmaxInNetwork,
-)
-from nglab.networks import Layers, Network
+from nglab.likelihoods.categorical import Categorical, SoftmaxInNetwork
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.likelihoods.gaussian_mean import GaussianMean
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
 
 ROUNDING = 1e-10  # relative, float64: sums of some hundred terms, with room for conditioning
 Curvature = Callable[[Problem], Operator]

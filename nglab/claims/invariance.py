@@ -6,11 +6,11 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.fishers import Curvature, empirical_fisher, fisher, ggn, hessian
 from nglab.claims.small_problems import STUDENT, Problem, output, randn, random_problem, slope
-from nglab.likelihoods import output_fisher, output_hessian
-from nglab.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.likelihoods.likelihood import output_fisher, output_hessian
 
 SIZES = torch.logspace(-4, -1, 10, dtype=torch.float64)  # ε
 LARGE = torch.tensor([0.1, 1.0, 3.0], dtype=torch.float64)

@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.linear_problems import (
     NARROW,
     ROUNDING,
@@ -14,10 +14,10 @@ from nglab.claims.linear_problems import (
     linear_problem,
 )
 from nglab.claims.small_problems import LIKELIHOODS, randn, random_problem, relative, rng, slope
+from nglab.curvature.deep_linear import Flags, eq10, eq16, pinv, products, shells
 from nglab.curvature.kronecker import second_moment
-from nglab.linear import Flags, eq10, eq16, pinv, products, shells
-from nglab.linearised import to_vector
-from nglab.networks import Errors, backward, forward, gradient
+from nglab.networks.linearised import to_vector
+from nglab.networks.passes import Errors, backward, forward, gradient
 
 SHAPES = WHOLE | NARROW
 SEEDS = range(5)

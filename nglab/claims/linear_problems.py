@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from nglab.claims.small_problems import randn
+from nglab.curvature.deep_linear import Whitened, second_moment_root, whiten
 from nglab.curvature.fisher import Fisher
-from nglab.likelihoods import GaussianMean
-from nglab.linear import Whitened, second_moment_root, whiten
-from nglab.networks import Layers, Network, forward, gradient
+from nglab.likelihoods.gaussian_mean import GaussianMean
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import forward, gradient
 
 WHOLE = {  # every layer but the ends' passes all of the inputs and reaches all of the outputs
     "square": (4, 4, 4, 4),

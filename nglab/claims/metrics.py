@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.fishers import ROUNDING, Curvature, empirical_fisher, fisher
 from nglab.claims.small_problems import (
     LIKELIHOODS,
@@ -21,10 +21,12 @@ from nglab.claims.small_problems import (
     relative,
     slope,
 )
-from nglab.likelihoods import Bernoulli, Categorical, Gaussian
-from nglab.linearised import to_vector
-from nglab.networks import gradient
-from nglab.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.likelihoods.bernoulli import Bernoulli
+from nglab.likelihoods.categorical import Categorical
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.linearised import to_vector
+from nglab.networks.passes import gradient
 
 
 def kl(p: Problem, theta: Tensor, other: Tensor) -> Tensor:

@@ -5,29 +5,25 @@ from matplotlib.axes import Axes
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.linear_problems import ROUNDING, flatten
 from nglab.claims.small_problems import randn, relative, rng, slope
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.curvature.kronecker import second_moment
-from nglab.damping import LevenbergMarquardt
+from nglab.curvature.solvers import sherman_morrison
+from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.randomized_svd import low_rank
 from nglab.data.teacher import teacher_dataset
-from nglab.likelihoods import Gaussian
-from nglab.networks import (
-    Errors,
-    Layers,
-    Network,
-    backward,
-    forward,
-    gradient,
-    random_parameters,
-)
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import Errors, backward, forward, gradient
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.randomness import stream
-from nglab.solvers import sherman_morrison
-from nglab.solvers.pseudo_inverse import pseudo_inverse
-from nglab.solvers.randomized_svd import low_rank
-from nglab.train import Problem, train
+from nglab.training.loop import train
+from nglab.training.problem import Problem
 
 NETWORK = Network((5, 6, 4, 5))
 TANH = Network((5, 6, 4, 5), "tanh", bias=True)

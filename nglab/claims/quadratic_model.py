@@ -4,20 +4,16 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from nglab.claims.base import Check, Result, claim
+from nglab.claims.claim import Check, Result, claim
 from nglab.claims.fishers import ROUNDING, fisher
-from nglab.claims.small_problems import (
-    LIKELIHOODS,
-    Problem,
-    randn,
-    random_problem,
-    rng,
-    slope,
-)
+from nglab.claims.small_problems import LIKELIHOODS, Problem, randn, random_problem, rng, slope
 from nglab.curvature.fisher import Fisher
-from nglab.likelihoods import Gaussian, output_fisher
-from nglab.networks import Layers, Network, forward, gradient
-from nglab.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.likelihoods.likelihood import output_fisher
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import forward, gradient
 
 
 def model(p: Problem, delta: Tensor) -> Tensor:

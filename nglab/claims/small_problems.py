@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, distributions
 
-from nglab.likelihoods import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    GaussianMean,
-    GaussianNatural,
-    Likelihood,
-    StudentT,
-)
-from nglab.linearised import from_vector, to_vector
-from nglab.networks import Layers, Network, forward, random_parameters
+from nglab.likelihoods.bernoulli import Bernoulli
+from nglab.likelihoods.categorical import Categorical
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.likelihoods.gaussian_mean import GaussianMean
+from nglab.likelihoods.gaussian_natural import GaussianNatural
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.likelihoods.student_t import StudentT
+from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 
 COVARIANCE = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
 DEGREES, SCALE = 5.0, 0.7  # ν and s of the Student-t

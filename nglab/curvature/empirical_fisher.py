@@ -7,9 +7,10 @@ from torch import Tensor
 
 from nglab.curvature.operator import Operator
 from nglab.curvature.scores import multiply_scores
-from nglab.likelihoods import Likelihood
-from nglab.linearised import Linearised
-from nglab.networks import Layers, Network
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import Linearised
+from nglab.networks.network import Network
 
 
 class EmpiricalFisher(Operator):

@@ -7,9 +7,10 @@ parameters of an exponential family, and is positive semi-definite where L is co
 from torch import Tensor
 
 from nglab.curvature.operator import Operator
-from nglab.likelihoods import Likelihood
-from nglab.linearised import Linearised
-from nglab.networks import Layers, Network
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import Linearised
+from nglab.networks.network import Network
 
 
 class GGN(Operator):

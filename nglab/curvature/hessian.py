@@ -4,9 +4,11 @@ from torch import Tensor
 
 from nglab.curvature.operator import Operator
 from nglab.errors import InputError
-from nglab.likelihoods import Likelihood, SoftmaxInNetwork
-from nglab.linearised import Linearised
-from nglab.networks import Layers, Network
+from nglab.likelihoods.categorical import SoftmaxInNetwork
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import Linearised
+from nglab.networks.network import Network
 
 
 class Hessian(Operator):

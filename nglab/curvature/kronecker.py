@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nglab import products
-from nglab.networks import Layers, add_outer_, as_batch
-from nglab.solvers.cholesky import inverse_
+from nglab.curvature.solvers.cholesky import inverse_
+from nglab.networks import products
+from nglab.networks.layers import Layers, as_batch
+from nglab.networks.passes import add_outer_
 
 BLOCK = 64
 """Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""

@@ -11,8 +11,9 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from nglab.linearised import from_vector, to_vector
-from nglab.networks import Layers, Network
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.network import Network
 
 
 class Operator(ABC):

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from nglab.data.dataset import Dataset
-from nglab.networks import Network, forward, random_parameters
+from nglab.networks.initial import random_parameters
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 from nglab.randomness import stream
 
 

@@ -6,20 +6,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nglab import products
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt, as_like
 from nglab.curvature.kronecker import KroneckerFactors
-from nglab.damping import LevenbergMarquardt, as_like
-from nglab.likelihoods import Gaussian
-from nglab.networks import (
-    Activations,
-    Errors,
-    Layers,
-    Network,
-    add_outer_,
-    backward,
-    forward,
-)
-from nglab.optimizers.base import Streams
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks import products
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
+from nglab.optimizers.optimizer import Streams
 
 CEILING = 10.0
 

@@ -6,12 +6,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nglab.damping import LevenbergMarquardt, as_like
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt, as_like
+from nglab.curvature.deep_linear import FORMS, Whitened, second_moment_root, whiten
 from nglab.errors import InputError
-from nglab.likelihoods import Gaussian
-from nglab.linear import FORMS, Whitened, second_moment_root, whiten
-from nglab.networks import Activations, Layers, Network, forward
-from nglab.optimizers.base import Streams
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import Activations, forward
+from nglab.optimizers.optimizer import Streams
 
 
 @dataclass

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nglab.damping import as_like
-from nglab.likelihoods import Gaussian
-from nglab.networks import Activations, Errors, Layers, Network, backward, forward
-from nglab.optimizers.base import Streams
+from nglab.curvature.damping.levenberg_marquardt import as_like
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import Activations, Errors, backward, forward
+from nglab.optimizers.optimizer import Streams
 
 
 @dataclass

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nglab.bench.cases import make_case
 from nglab.bench.cost import MATMULS, flops_ngd, flops_sgd, matmul_rates
 from nglab.bench.steps import explicit_gradient, nglab_ngd
-from nglab.networks import Network
+from nglab.networks.network import Network
 
 
 @pytest.mark.parametrize("widths", [(6, 4, 2, 4, 6), (5, 5, 5, 5), (3, 7)])

@@ -5,8 +5,8 @@ import torch
 
 from nglab.bench import parts
 from nglab.bench.cases import make_case
-from nglab.likelihoods import Gaussian
-from nglab.networks import Network
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.network import Network
 from nglab.optimizers import ngd
 
 

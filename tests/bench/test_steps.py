@@ -7,15 +7,11 @@ from torch.testing import assert_close
 
 from nglab.bench.cases import layers_of, make_case, plain_parameters
 from nglab.bench.peers import PEERS
-from nglab.bench.steps import (
-    NGD_STEPS,
-    SGD_STEPS,
-    half_squared_error,
-    nglab_ngd,
-    written_out,
-)
+from nglab.bench.steps import NGD_STEPS, SGD_STEPS, half_squared_error, nglab_ngd, written_out
 from nglab.bench.timing import measure, quiet
-from nglab.networks import Layers, Network, forward
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 
 LINEAR = Network((6, 4, 2, 4, 4, 5))
 TANH = Network((5, 4, 4, 3), "tanh", bias=True)

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nglab.claims import convergence, linear, practice
-from nglab.claims.base import CLAIMS
+from nglab.claims.claim import CLAIMS
 
 NAMES = [
     name

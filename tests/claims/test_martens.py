@@ -2,8 +2,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nglab.claims import fishers, invariance, metrics, products, quadratic_model  # noqa: F401
-from nglab.claims.base import CLAIMS
+from nglab.claims import fishers, invariance, metrics, quadratic_model  # noqa: F401
+from nglab.claims.claim import CLAIMS
 from nglab.claims.small_problems import (
     LIKELIHOODS,
     STUDENT,

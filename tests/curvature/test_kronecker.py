@@ -11,7 +11,7 @@ LARGE = [(30, 300), (2, 30, 300)]
 @pytest.mark.parametrize("shape", LARGE)
 @pytest.mark.parametrize("columns", [False, True])
 def test_second_moment_by_onednn(shape, columns, monkeypatch):
-    monkeypatch.setattr("nglab.products.LEAST_WORK", 0)
+    monkeypatch.setattr("nglab.networks.products.LEAST_WORK", 0)
     rows = randn(*shape, seed=0).float()
     rows = rows.mT.contiguous().mT if columns else rows
     dense = torch.einsum("...mi,...mj->...ij", rows, rows) / shape[-2]

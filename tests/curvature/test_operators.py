@@ -11,9 +11,12 @@ from nglab.curvature.ggn import GGN
 from nglab.curvature.hessian import Hessian
 from nglab.curvature.operator import BlockDiagonal
 from nglab.errors import InputError
-from nglab.likelihoods import Gaussian, SoftmaxInNetwork, output_fisher, output_hessian
-from nglab.linearised import from_vector, to_vector
-from nglab.networks import Network, forward
+from nglab.likelihoods.categorical import SoftmaxInNetwork
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.likelihoods.likelihood import output_fisher, output_hessian
+from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 
 every_case = pytest.mark.parametrize("name", CASES)
 

@@ -2,7 +2,9 @@ import torch
 from torch.testing import assert_close
 
 from nglab.data.teacher import input_covariance_root, teacher_dataset
-from nglab.networks import Network, forward, random_parameters
+from nglab.networks.initial import random_parameters
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 from nglab.randomness import stream
 
 NETWORK = Network((6, 4, 3))

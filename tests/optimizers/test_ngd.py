@@ -4,7 +4,7 @@ from dense_reference import autograd_gradient, natural_gradient_step, squared_er
 from problems import NETWORKS, random_batch, random_params, replicas, rng
 from torch.testing import assert_close
 
-from nglab.damping import LevenbergMarquardt
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.optimizers.ngd import NGD
 
 M = 24
@@ -139,7 +139,7 @@ def test_damping_stays_bounded_at_the_floor():
     params, (x, _) = random_params(network), random_batch(network, M)
     optimizer = ngd(damping=1e-2, lr=1.0, samples=1)
     state = optimizer.init(network, params, stream)
-    from nglab.networks import forward
+    from nglab.networks.passes import forward
 
     y = forward(network, params, x).output.clone()  # the loss is zero already
     for _ in range(300):
@@ -153,7 +153,7 @@ def test_a_step_does_not_depend_on_the_layout_of_memory(name, monkeypatch):
     network = NETWORKS[name]
     params, (x, y) = random_params(network), random_batch(network, M)
     by_rows, _ = one_step(ngd(), network, params.map(torch.clone), x, y)
-    monkeypatch.setattr("nglab.networks.BY_COLUMNS", 1)
+    monkeypatch.setattr("nglab.networks.layers.BY_COLUMNS", 1)
     by_columns, _ = one_step(ngd(), network, params.map(torch.clone), x, y)
     for ours, expected in zip(by_columns, by_rows, strict=True):
         assert_close(ours, expected)

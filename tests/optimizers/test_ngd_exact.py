@@ -4,10 +4,11 @@ from dense_reference import autograd_gradient, squared_error
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
-from nglab.damping import LevenbergMarquardt
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.deep_linear import FORMS
 from nglab.errors import InputError
-from nglab.linear import FORMS
-from nglab.networks import Network, forward
+from nglab.networks.network import Network
+from nglab.networks.passes import forward
 from nglab.optimizers.ngd_exact import NGDExact
 
 M = 24

@@ -1,0 +1,190 @@
+"""Pictures of any runs: one run's loss, a comparison of many, final loss against learning rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nglab.errors import InputError
+from nglab.plotting import style
+from nglab.plotting.loss_figure import seconds_label
+from nglab.runs.many import describe, differing_keys, flatten
+from nglab.runs.table import RunRecord, read_run
+
+NAMES = ["arch.name", "optimizer.name"]
+LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that differ in nothing but their seed: one line of a picture."""
+
+    config: dict[str, Any]
+    records: list[RunRecord]
+
+    @property
+    def runs(self) -> list[pd.DataFrame]:
+        return [record.metrics for record in self.records]
+
+    def label(self, keys: Sequence[str]) -> str:
+        """What differs, then how many runs, or what became of them: "sgd, lr=1 (3/8 diverged)"."""
+        of, status = len(self.records), self.records[0].summary.get("status")
+        diverged = sum(record.summary.get("status") == "diverged" for record in self.records)
+        if diverged:
+            note = "diverged" if of == 1 else f"{diverged}/{of} diverged"
+        elif status != "finished":
+            note = str(status)
+        else:
+            note = f"{of} runs" if of > 1 else ""
+        text = describe(self.config, keys) or describe(self.config, NAMES)
+        return f"{text} ({note})" if note else text
+
+
+@style.styled
+def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
+    """Draw `comparison`, and `learning_rates` where three or more were run; returns the files.
+
+    Earlier pictures are replaced. Raises InputError where no run has a row yet.
+    """
+    records = [record for record in map(read_run, folders) if len(record.metrics)]
+    if not records:
+        raise InputError(
+            "no run here has a row in its metrics.csv: plot once one has been evaluated"
+        )
+    configs = [flatten(record.config) for record in records]
+    keys = differing_keys(configs)
+    out.mkdir(parents=True, exist_ok=True)
+    written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
+    if len({config.get("optimizer.lr") for config in configs} - {None}) >= 3:
+        others = [key for key in keys if key != "optimizer.lr"]
+        final = final_losses(records, configs, others)
+        floors = style.positive(record.summary.get("minimum_loss") for record in records)
+        written += draw_learning_rates(
+            final, floors, title(configs[0], keys), out / "learning_rates"
+        )
+    return written
+
+
+def group(
+    records: Sequence[RunRecord], configs: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> list[Line]:
+    """Gather the runs that agree on `keys`, in order; those that stopped early apart."""
+    lines: dict[tuple[Any, ...], Line] = {}
+    for record, config in zip(records, configs, strict=True):
+        status = record.summary.get("status")
+        early = "" if status in ("finished", "diverged") else status
+        values = *(config.get(key) for key in keys), early
+        lines.setdefault(values, Line(config, [])).records.append(record)
+    return [lines[values] for values in sorted(lines, key=lambda values: [*map(order, values)])]
+
+
+def order(value: Any) -> tuple[bool, float, str]:
+    """Sorts numbers by value before everything else by text."""
+    numeric = is_number(value)
+    return (not numeric, value if numeric else 0, "" if numeric else str(value))
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def final_losses(
+    records: Sequence[RunRecord], configs: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> pd.DataFrame:
+    """A row per run: `label, learning_rate, final_test_loss`, infinite where the run diverged."""
+    rows = [
+        {
+            "label": describe(config, keys),
+            "learning_rate": config.get("optimizer.lr"),
+            "final_test_loss": float("inf")
+            if record.summary.get("status") == "diverged"
+            else record.metrics.test_loss.iloc[-1],
+        }
+        for record, config in zip(records, configs, strict=True)
+    ]
+    return pd.DataFrame(rows).dropna(subset="learning_rate")
+
+
+def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> list[Path]:
+    """Loss against examples and against seconds, a line for each setting."""
+    floors = style.positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
+    figure = Figure(figsize=(7, 3.2))
+    left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
+    limits = style.loss_limits([run.test_loss for line in lines for run in line.runs], floors)
+    for axes in (left, right):
+        style.log_loss_axis(axes, limits, floors)
+    for line, look in zip(lines, looks(lines, keys), strict=True):
+        style.draw_spread(left, line.runs, "examples_seen", line.label(keys), unit=1000, **look)
+        style.draw_spread(right, line.runs, "train_seconds", **look)
+    left.set(xlabel=style.EXAMPLES, ylabel="test loss")
+    right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
+    left.set_title(title(lines[0].config, keys), loc="left")
+    legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
+    return style.save(figure, stem, ("png", "pdf"))
+
+
+def looks(lines: Sequence[Line], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Colours from dark to light where one number varies, else colours and dashes in turn."""
+    values = [line.config.get(key) for key in keys for line in lines] if len(keys) == 1 else [None]
+    if len(lines) > 2 and all(map(is_number, values)):
+        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(lines)))
+        return [{"color": tuple(shade)} for shade in shades]
+    return [method_look(line, keys) or cycled_look(i) for i, line in enumerate(lines)]
+
+
+def method_look(line: Line, keys: Sequence[str]) -> dict[str, Any] | None:
+    """SGD black and NGD red, as in the paper, where the method is all that differs."""
+    colour = style.METHOD_COLOURS.get(describe(line.config, keys).upper())
+    return {"color": colour} if colour else None
+
+
+def cycled_look(i: int) -> dict[str, Any]:
+    n = len(style.PALETTE)
+    return {"color": style.PALETTE[i % n], "linestyle": style.DASHES[i // n % len(style.DASHES)]}
+
+
+def title(config: dict[str, Any], keys: Sequence[str]) -> str:
+    """What the runs have in common: "square, sgd"."""
+    return describe(config, [name for name in NAMES if name not in keys])
+
+
+def legend_beside(named: Axes, axes: Axes, band: bool) -> None:
+    """The lines of `named`, listed to the right of `axes`; beyond 40 of them evenly thinned."""
+    handles, labels = named.get_legend_handles_labels()
+    step = -(-len(labels) // LEGEND_ENTRIES)
+    notes = ["median; band: least to greatest"] if band else []
+    notes += [f"{len(labels)} lines, one in {step} named"] if step > 1 else []
+    axes.legend(
+        handles[::step],
+        labels[::step],
+        ncols=-(-len(labels[::step]) // LEGEND_ROWS),
+        title="\n".join(notes) or None,
+        alignment="left",
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+    )
+
+
+def draw_learning_rates(
+    final: pd.DataFrame, floors: Sequence[float], heading: str, stem: Path
+) -> list[Path]:
+    """Final test loss against learning rate, both log: a dot a run, a line through the medians."""
+    figure = Figure(figsize=(3.6, 2.8))
+    axes = figure.subplots()
+    each = final.final_test_loss.to_numpy()[:, None]
+    style.log_loss_axis(axes, style.loss_limits(each, floors), floors)
+    for i, (label, part) in enumerate(final.groupby("label", sort=False)):
+        style.draw_rates(axes, part, cycled_look(i)["color"], str(label))
+    style.mark_diverged(axes, final)
+    style.log_rate_axis(axes, final.learning_rate)
+    axes.set(ylabel="final test loss")
+    axes.set_title(heading, loc="left", pad=12)
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return style.save(figure, stem, ("png", "pdf"))

@@ -1,0 +1,65 @@
+"""Output densities r(y|z) of the network's output z = x_L, with L(y, z) = −log r(y|z).
+
+Layout: z and errors are `[..., M, n]`, y is `[..., M, n_y]`, one example a row; u is `[..., M, n]` and z
+broadcasts against it. Nothing here averages over examples except `Gaussian.loss`; outputs are summed.
+F_R and H_L are applied, never stored: `output_fisher` and `output_hessian` build them for small n.
+M = Martens (2014), section and equation numbers are his.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Likelihood(Protocol):
+    """What curvature and methods ask of r(y|z)."""
+
+    def losses(self, z: Tensor, y: Tensor) -> Tensor:
+        """L(y, z) of each example `[..., M]`, up to a term that depends on y alone."""
+
+    def error(self, z: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+        """e_L = −∂L/∂z = ∇_z log r(y|z), `[..., M, n]`."""
+
+    def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """y ~ r(·|z). One generator draws everything; several draw one replica `z[r]` each."""
+
+    def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
+        """F_R u with F_R = E_{y~r}[∇ log r ∇ log rᵀ] (M §8), example by example."""
+
+    def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        """H_L u with H_L = ∂²L/∂z² (M Eq. 2), example by example."""
+
+
+def output_fisher(likelihood: Likelihood, z: Tensor) -> Tensor:
+    """F_R of each example as a matrix, `[..., M, n, n]`."""
+    return likelihood.fisher_times(z.unsqueeze(-3), _unit_vectors(z)).movedim(-3, -1)
+
+
+def output_hessian(likelihood: Likelihood, z: Tensor, y: Tensor) -> Tensor:
+    """H_L of each example as a matrix, `[..., M, n, n]`."""
+    u = _unit_vectors(z)
+    return likelihood.hessian_times(z.unsqueeze(-3), y.unsqueeze(-3), u).movedim(-3, -1)
+
+
+def _unit_vectors(z: Tensor) -> Tensor:
+    """`[..., n, M, n]`: entry j holds the unit vector j for every example."""
+    n = z.shape[-1]
+    eye = torch.eye(n, dtype=z.dtype, device=z.device)
+    return eye.unsqueeze(-2).expand(*z.shape[:-2], n, z.shape[-2], n)
+
+
+def _draw(
+    one: Callable[[Tensor, torch.Generator], Tensor],
+    z: Tensor,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """`one(z, generator)`, for each replica `z[r]` with its own generator where there are several."""
+    if len(generators) == 1:
+        return one(z, generators[0])
+    return torch.stack([one(z_r, g) for z_r, g in zip(z, generators, strict=True)])
+
+
+def _normal_like(z: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.empty_like(z, memory_format=torch.contiguous_format).normal_(generator=generator)

@@ -1,0 +1,99 @@
+"""A tensor for each layer, those of equal shape in one stack, and how the values of a layer lie in memory."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from nglab.networks.network import Network
+
+
+class Layers(Sequence[Tensor]):
+    """A tensor for each layer; those of a group are views of one stack.
+
+    `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
+    and `batched[g]` the same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product
+    is 1: what the batched and the plain matrix products of BLAS take.
+    `pieces` are for work entry by entry: the stacks, or, where the stacks are views of one memory, that memory alone as
+    `[1, 1, numbers]`.
+    """
+
+    def __init__(
+        self, network: Network, stacks: list[Tensor], memory: Tensor | None = None
+    ) -> None:
+        self.network = network
+        self.stacks = stacks
+        self.pieces = stacks if memory is None else [memory]
+        self.batched = [as_batch(stack) for stack in stacks]
+        place = {i: (g, k) for g, group in enumerate(network.groups) for k, i in enumerate(group)}
+        self.views = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
+
+    @classmethod
+    def of(cls, network: Network, layers: Sequence[Tensor]) -> "Layers":
+        """Copy a plain list of tensors, one a layer, into stacks; those of one network into one memory."""
+        stacks = [torch.stack([layers[i] for i in group]) for group in network.groups]
+        if stacks[0].dim() > 3:
+            return cls(network, stacks)
+        memory = torch.cat([stack.flatten() for stack in stacks])
+        return cls.within(network, memory.view(1, 1, -1))
+
+    @classmethod
+    def within(cls, network: Network, memory: Tensor) -> "Layers":
+        """The parameters of one network, laid out in `memory` `[1, 1, numbers]`."""
+        shapes = [(len(group), *network.shapes[group[0]]) for group in network.groups]
+        parts = memory.flatten().split([math.prod(shape) for shape in shapes])
+        return cls(network, [p.view(s) for p, s in zip(parts, shapes, strict=True)], memory)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Layers":
+        """The Layers with `function(piece)`, of the same shape, for every piece."""
+        pieces = [function(piece) for piece in self.pieces]
+        if self.pieces is self.stacks:
+            return Layers(self.network, pieces)
+        return Layers.within(self.network, pieces[0])
+
+    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+        return self.views[i]
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.views)
+
+    @cached_property
+    def leading(self) -> torch.Size:
+        """The replica axes `...`."""
+        return self.views[0].shape[:-2]
+
+    @cached_property
+    def transposed(self) -> list[Tensor]:
+        """W_iᵀ (views)."""
+        return [w.mT for w in self.views]
+
+    @cached_property
+    def without_bias(self) -> list[Tensor]:
+        """W_i less its bias column (views): what the error flows back through."""
+        return [w[..., :n] for w, n in zip(self.views, self.network.widths[:-1], strict=True)]
+
+
+BY_COLUMNS = 100
+"""Examples from which on BLAS is faster where the values of one unit lie side by side in memory."""
+
+
+def layer_values(like: Tensor, layers: int, examples: int, units: int, hidden: bool) -> Tensor:
+    """Memory for x_i or e_i of `layers` layers, `[layers, ..., examples, units]`, for replicas as `like` has them.
+
+    One example a row, as everywhere; in memory, of many examples, one unit after the other. Only what a data set or a
+    density fills (not `hidden`) lies as they do.
+    """
+    if hidden and examples >= BY_COLUMNS:
+        return like.new_empty(layers, *like.shape[:-2], units, examples).mT
+    return like.new_empty(layers, *like.shape[:-2], examples, units)
+
+
+def as_batch(stack: Tensor) -> Tensor:
+    """`[a, b, …, rows, columns]` as `[a·b·…, rows, columns]`, as `[rows, columns]` where a·b·… = 1 (a view)."""
+    batch = stack.flatten(0, -3)
+    return batch[0] if len(batch) == 1 else batch

@@ -1,0 +1,53 @@
+"""A layered network: its widths, its activation, the shapes of its weights."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from nglab.networks.activations import ACTIVATIONS, Activation
+
+
+@dataclass(frozen=True)
+class Network:
+    """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
+
+    widths: tuple[int, ...]
+    activation: str = "identity"
+    bias: bool = False
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight layers."""
+        return len(self.widths) - 1
+
+    @cached_property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape of every W_i, the bias column counted: (n_i, n_{i-1} + bias)."""
+        return [
+            (n, n_in + self.bias) for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
+        ]
+
+    @cached_property
+    def largest(self) -> int:
+        """The number of weights of the largest layer."""
+        return max(n * n_in for n, n_in in self.shapes)
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """The layers (from 0) that share a shape, in order of first appearance."""
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for i, shape in enumerate(self.shapes):
+            by_shape.setdefault(shape, []).append(i)
+        return list(by_shape.values())
+
+    @cached_property
+    def phi(self) -> Activation:
+        return ACTIVATIONS[self.activation]
+
+    @cached_property
+    def linear(self) -> bool:
+        return self.activation == "identity"
+
+    @cached_property
+    def is_matrix(self) -> bool:
+        """x_L = W_L ⋯ W_1 x_0: linear and without bias."""
+        return self.linear and not self.bias

@@ -1,0 +1,121 @@
+"""What a run leaves in its folder, how it is written and how it is read back."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from nglab.errors import InputError
+from nglab.runs.status import DONE, status_of
+
+METRICS: dict[str, str] = {
+    "step": "optimizer steps taken",
+    "examples_seen": "training examples seen: steps × batch size",
+    "passes": "training examples seen ÷ size of the training set",
+    "train_seconds": "seconds of optimisation alone: no evaluation, logging, warm-up",
+    "train_loss": "h on as many training examples as there are test examples: ½ mean ‖y − x_L‖²",
+    "test_loss": "h on the test set",
+    "learning_rate": "α",
+    "damping": "λ (Eq. 21), natural-gradient methods only",
+    "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
+}
+
+FLOOR_FACTOR = 1.1
+"""A run is at the floor when its test loss is at most this many times the smallest possible loss."""
+
+
+class RecordWriter:
+    """One run's record as it grows: `metrics.csv` row by row, then `summary.json`.
+
+    A row is on disk when `write` returns; everything else is written whole or not at all, so that a kill at any moment
+    leaves a folder that can be read.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        if status_of(folder) in DONE:
+            raise InputError(
+                f"{folder} holds a run: a run never writes over a result; choose another folder"
+            )
+        self.folder, self.facts = folder, facts
+        self.rows: list[dict[str, float]] = []
+        self.minimum_loss: float | None = None
+        self.summary: dict[str, Any] | None = None  # once closed
+
+    def start(self, rows: Sequence[dict[str, float]]) -> None:
+        """Begin anew with the `rows` that there are already; what an earlier try left beyond them goes."""
+        self.rows = list(rows)
+        for name in ("summary.json", "loss.png"):
+            (self.folder / name).unlink(missing_ok=True)
+        with whole(self.folder / "metrics.csv") as path, path.open("w", newline="") as file:
+            table = self._table(file)
+            table.writeheader()
+            table.writerows(self.rows)
+
+    def write(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+        with (self.folder / "metrics.csv").open("a", newline="") as file:
+            self._table(file).writerow(row)
+
+    @staticmethod
+    def _table(file: TextIO) -> csv.DictWriter:
+        return csv.DictWriter(file, fieldnames=list(METRICS), extrasaction="ignore")
+
+    @property
+    def blown_up(self) -> bool:
+        """The test loss has left the finite numbers: there is nothing more to record."""
+        return bool(self.rows) and not math.isfinite(self.rows[-1]["test_loss"])
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, dtype=float)
+
+    def close(self, status: str, **more: Any) -> dict[str, Any]:
+        """Write and return the summary: the last thing a run writes."""
+        reached = outcome(self.metrics, self.minimum_loss) if self.rows else {}
+        self.summary = {"status": status, **reached, **self.facts, **more}
+        write_json(self.folder / "summary.json", self.summary)
+        return self.summary
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which takes its place at the end: no reader ever sees half a file."""
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    yield partial
+    os.replace(partial, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def outcome(metrics: pd.DataFrame, minimum_loss: float | None) -> dict[str, float | int | None]:
+    """Where a run ended, its best test loss, and when it first came within 1.1 × the smallest possible loss."""
+    reached = (
+        metrics[metrics.test_loss <= FLOOR_FACTOR * minimum_loss]
+        if minimum_loss is not None
+        else metrics[:0]
+    )
+    last = metrics.iloc[-1]
+    return {
+        "final_test_loss": finite(last.test_loss),
+        "best_test_loss": finite(metrics.test_loss.min()),
+        "minimum_loss": minimum_loss,
+        "examples_to_floor": int(reached.examples_seen.iloc[0]) if len(reached) else None,
+        "seconds_to_floor": float(reached.train_seconds.iloc[0]) if len(reached) else None,
+        "steps": int(last.step),
+        "skipped_steps": int(last.get("skipped_steps", 0)),
+        "train_seconds": float(last.train_seconds),
+    }
+
+
+def finite(value: float) -> float | None:
+    """JSON knows no infinity: a loss that is not finite is null."""
+    return float(value) if abs(value) < float("inf") else None

@@ -1,0 +1,110 @@
+"""Many runs as one table: what was configured, what came out, and what tells the runs apart."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from nglab.errors import InputError
+from nglab.runs.table import find_runs, read_run
+
+FOLLOWS = {
+    "arch.name": ("arch", "data", "dtype"),
+    "data.name": ("data",),
+    "optimizer.name": ("optimizer",),
+}
+"""What a choice brings with it: not mentioned where the name alone tells its value."""
+
+LISTED = {
+    "when": None,
+    "arch": "arch.name", "optimizer": "optimizer.name", "lr": "optimizer.lr", "seed": "seed",
+    "status": None, "loss": None, "×minimum": None, "steps": None, "seconds": None,
+    "folder": None,
+}  # fmt: skip
+"""The columns of the listing, and the configuration's key where they show one."""
+
+
+def collect(folders: Sequence[Path]) -> pd.DataFrame:
+    """A row per run: folder, status, the configuration's dotted keys, the summary's fields.
+
+    Where both name a thing (device, dtype, seed) the summary's value stands: what was used.
+    Raises InputError where a run cannot be read.
+    """
+    return pd.DataFrame([collect_row(folder) for folder in folders])
+
+
+def collect_row(folder: Path) -> dict[str, Any]:
+    record = read_run(folder)
+    summary = {key: value for key, value in record.summary.items() if key != "traceback"}
+    row = {"folder": str(folder), "status": summary.pop("status", None)}
+    return row | flatten(record.config) | flatten(OmegaConf.create(summary))
+
+
+def flatten(config: DictConfig) -> dict[str, Any]:
+    """Nested keys dotted, lists as text: {"optimizer.lr": 0.04, "arch.widths": "20-30-20", …}."""
+    return dict(_flat(OmegaConf.to_container(config, resolve=True), ""))
+
+
+def _flat(node: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return [pair for k, v in node.items() for pair in _flat(v, f"{key}.{k}" if key else str(k))]
+    return [(key, "-".join(map(str, node)) if isinstance(node, list) else node)]
+
+
+def list_runs(root: Path) -> pd.DataFrame:
+    """The runs at or below `root` as text, a row each; "unreadable" is a status too."""
+    rows = [{"folder": str(path.relative_to(root)), **list_row(path)} for path in find_runs([root])]
+    return pd.DataFrame(rows, columns=list(LISTED)).fillna("")
+
+
+def list_row(folder: Path) -> dict[str, str]:
+    when = datetime.fromtimestamp((folder / "metrics.csv").stat().st_mtime)
+    row = {"when": f"{when:%Y-%m-%d %H:%M}"}
+    try:
+        record = read_run(folder)
+    except InputError:
+        return row | {"status": "unreadable"}
+    config, metrics = flatten(record.config), record.metrics
+    row |= {column: str(config.get(key, "")) for column, key in LISTED.items() if key}
+    row["status"] = str(record.summary.get("status"))
+    if len(metrics):
+        last, minimum = metrics.iloc[-1], record.summary.get("minimum_loss")
+        row["loss"] = f"{last.test_loss:.3g}"
+        row["×minimum"] = f"{last.test_loss / minimum:.3g}" if minimum else ""
+        row |= {"steps": f"{last.step:.0f}", "seconds": f"{last.train_seconds:.1f}"}
+    return row
+
+
+def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys whose values tell flattened configurations apart, names first, `seed` aside."""
+    keys = list(dict.fromkeys(key for config in configs for key in config))
+    differ = [k for k in keys if k != "seed" and len({config.get(k) for config in configs}) > 1]
+    names = [name for name in FOLLOWS if name in differ]
+    for name in list(names):
+        differ = [k for k in differ if k == name or not follows(k, name, configs)]
+    return [k for k in names if k in differ] + [k for k in differ if k not in names]
+
+
+def follows(key: str, name: str, configs: Sequence[dict[str, Any]]) -> bool:
+    """Whether the choice `name` alone tells the value of `key`, one of those it brings with it."""
+    pairs = {(config.get(name), config.get(key)) for config in configs}
+    return key.split(".")[0] in FOLLOWS[name] and len(pairs) == len({value for value, _ in pairs})
+
+
+def describe(config: dict[str, Any], keys: Sequence[str]) -> str:
+    """What `keys` say of one configuration: "ngd, lr=0.5, damping.initial=0.01"."""
+    return ", ".join(_setting(config, key) for key in keys if key in config)
+
+
+def _setting(config: dict[str, Any], key: str) -> str:
+    value = config[key]
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    if key in FOLLOWS:
+        return text
+    text = text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"
+    short = key.split(".", 1)[-1]
+    unique = sum(other.split(".", 1)[-1] == short for other in config) == 1
+    return f"{short if unique else key}={text}"

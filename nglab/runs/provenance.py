@@ -1,0 +1,39 @@
+"""Where and with what a run is made."""
+
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nglab import __version__
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    names = ("torch", "hydra-core", "numpy")
+    return {"nglab": __version__, **{name: version(name) for name in names}}
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit of the source tree that runs, "+changes" where the tree differs from it; None outside a checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    options = ["describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
+    command = ["git", "-C", str(root), *options]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

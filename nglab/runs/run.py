@@ -1,0 +1,279 @@
+"""Configuration → objects → training → records. Below this module no configuration object is seen."""
+
+import logging
+import math
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.data.dataset import Dataset
+from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.networks.initial import random_parameters
+from nglab.networks.network import Network
+from nglab.optimizers.ngd import NGD
+from nglab.optimizers.ngd_exact import NGDExact
+from nglab.optimizers.optimizer import Optimizer
+from nglab.optimizers.sgd import SGD
+from nglab.plotting.loss_figure import save_loss_figure
+from nglab.randomness import stream
+from nglab.runs.checkpoint import CheckpointFile
+from nglab.runs.config import (
+    Config,
+    MnistConfig,
+    NGDConfig,
+    SGDConfig,
+    TeacherConfig,
+    check_device,
+    timeless,
+)
+from nglab.runs.folder import RecordWriter, whole
+from nglab.runs.progress import Progress
+from nglab.runs.provenance import circumstances, versions
+from nglab.runs.status import CHECKPOINT
+from nglab.sweeps.grouping import dataset_key
+from nglab.training.clock import step_threads
+from nglab.training.evaluation import Evaluation
+from nglab.training.loop import train
+from nglab.training.problem import Problem
+from nglab.training.replicas import part, stack
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    config: Config, folder: Path, progress: bool | None = None, concurrent: bool = False
+) -> dict[str, Any]:
+    """Train what `config` names and leave `metrics.csv`, `summary.json` and `loss.png` in `folder`.
+
+    Returns the summary. A run whose loss leaves the finite numbers, or ends above its start, has status "diverged".
+    An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
+    from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
+    `concurrent`: other runs may be on the machine at the same time, which the summary then says.
+    Raises InputError, before any work, where the folder holds a result already or the GPU asked for is not here.
+    """
+    return run_together([config], [folder], progress, concurrent)[0]
+
+
+def run_together(
+    configs: Sequence[Config],
+    folders: Sequence[Path],
+    progress: bool | None = None,
+    concurrent: bool = False,
+) -> list[dict[str, Any]]:
+    """Train several configurations as one stack; each leaves in its folder what `run` would have left there.
+
+    They share the clock: each one's `train_seconds` are those of all, and its summary says how many they were
+    (`stacked`). Raises as `run` does, and InputError where the configurations cannot be stacked.
+    """
+    for config in configs:
+        check_device(config.device, config.train.cuda_graph)
+    records = [
+        RecordWriter(folder, facts(config, len(configs), concurrent))
+        for config, folder in zip(configs, folders, strict=True)
+    ]
+    checkpoint = CheckpointFile(
+        folders[0] / CHECKPOINT, repr((list(map(timeless, configs)), versions()))
+    )
+    saved = checkpoint.read() or {"rows": [[]] * len(records), "loop": None}
+    for record, rows in zip(records, saved["rows"], strict=True):
+        record.start(rows)
+    if saved["loop"]:
+        log.info("going on from step %d", saved["loop"]["step"])
+    try:
+        problem = build_for(configs, records)
+        train_and_write(problem, configs, records, checkpoint, saved["loop"], progress)
+        for record in records:
+            conclude(record)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        why = {} if interrupted else {"traceback": traceback.format_exc()}
+        for record in (r for r in records if r.summary is None):
+            record.close("interrupted" if interrupted else "failed", **why)
+        raise
+    checkpoint.remove()
+    return [record.summary for record in records if record.summary is not None]
+
+
+def build_for(configs: Sequence[Config], records: Sequence[RecordWriter]) -> Problem:
+    """What is to be trained; each record is told its smallest possible loss."""
+    problems = build_each(configs)
+    for record, problem in zip(records, problems, strict=True):
+        record.minimum_loss = problem.dataset.minimum_loss
+    return stack(problems) if len(problems) > 1 else problems[0]
+
+
+def train_and_write(
+    problem: Problem,
+    configs: Sequence[Config],
+    records: Sequence[RecordWriter],
+    checkpoint: CheckpointFile,
+    snapshot: dict[str, Any] | None,
+    progress: bool | None,
+) -> None:
+    """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up.
+
+    A stack goes on without the members whose loss has; a snapshot is of the others.
+    """
+    settings, interval = configs[0].train, eval_interval(configs[0])
+    next_checkpoint = settings.checkpoint_every or math.inf
+    steps = round(settings.passes * problem.dataset.train_x.shape[1] / problem.optimizer.batch_size)
+    with Progress(steps, progress) as shown:
+        while going := [i for i, record in enumerate(records) if not record.blown_up]:
+            rest = problem if len(going) == len(records) else part(problem, going)
+            rates = [configs[i].optimizer.lr for i in going]
+            for evaluation in train(rest, settings.passes, interval, snapshot):
+                for i, row in zip(going, rows_of(evaluation, rates), strict=True):
+                    records[i].write(row)
+                shown.update(evaluation.step, describe(records))
+                sound = [k for k, i in enumerate(going) if not records[i].blown_up]
+                members = sound if len(sound) < len(going) else None
+                if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
+                    next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
+                    rows = [record.rows for record in records]
+                    checkpoint.write({"loop": evaluation.snapshot(members), "rows": rows})
+                if members is not None:
+                    snapshot = evaluation.snapshot(members) if sound else None
+                    del evaluation  # and all that the larger stack holds
+                    break
+            else:
+                return
+
+
+def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dict[str, float]]:
+    """Rows of `metrics.csv` from an evaluation, one a network."""
+    shared = {
+        "step": evaluation.step,
+        "examples_seen": evaluation.examples_seen,
+        "passes": evaluation.passes,
+        "train_seconds": evaluation.train_seconds,
+    }
+    measured = {
+        "train_loss": evaluation.train_loss,
+        "test_loss": evaluation.test_loss,
+        **evaluation.diagnostics,
+    }
+    columns = {name: values.flatten().tolist() for name, values in measured.items()}
+    return [
+        {**shared, "learning_rate": rate, **{name: column[i] for name, column in columns.items()}}
+        for i, rate in enumerate(learning_rates)
+    ]
+
+
+def conclude(record: RecordWriter) -> None:
+    """Draw a finished or diverged run's curve, then write its summary."""
+    metrics, minimum_loss = record.metrics, record.minimum_loss
+    first, last = metrics.test_loss.iloc[[0, -1]]
+    settled = math.isfinite(last) and last <= first
+    status = "finished" if settled else "diverged"
+    with whole(record.folder / "loss.png") as path:
+        save_loss_figure(metrics, minimum_loss, path, record.facts)
+    record.close(status)
+    extra = {"folder": record.folder}  # for the log of this run alone
+    log.info("%s: test loss %.4g, %s", status, last, record.folder, extra=extra)
+
+
+def describe(records: Sequence[RecordWriter]) -> str:
+    """The last row of one run, or the losses of a stack."""
+    if len(records) > 1:
+        losses = [record.rows[-1]["test_loss"] for record in records if not record.blown_up]
+        middle = f", median loss {median(losses):.4g}" if losses else ""
+        return f"{len(losses)} of {len(records)} runs{middle}"
+    row = records[0].rows[-1]
+    damping = f" λ {row['damping']:.2g}" if "damping" in row else ""
+    return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{damping}"
+
+
+def eval_interval(config: Config) -> int:
+    """Examples between two evaluations: as configured, else a tenth of the training set."""
+    return config.train.eval_every_examples or max(1, config.data.train_examples // 10)
+
+
+def build(config: Config, dataset: Dataset | None = None) -> Problem:
+    """The objects that a configuration names; `dataset` where it has been made already."""
+    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
+    network = build_network(config)
+    student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
+    return Problem(
+        network=network,
+        dataset=dataset or build_dataset(config, network).to(dtype, device),
+        params=student.map(lambda stack: stack.to(device, dtype)),
+        optimizer=build_optimizer(config),
+        streams=lambda purpose: [
+            stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
+        ],
+        cuda_graph=config.train.cuda_graph,
+    )
+
+
+def build_network(config: Config) -> Network:
+    return Network(tuple(config.arch.widths), config.arch.activation, config.arch.bias)
+
+
+def build_each(configs: Sequence[Config]) -> list[Problem]:
+    """A problem a configuration; each distinct data set is made once."""
+    datasets: dict[str, Dataset] = {}
+    problems = []
+    for config in configs:
+        key = dataset_key(config)
+        problems.append(build(config, datasets.get(key)))
+        datasets[key] = problems[-1].dataset
+    return problems
+
+
+def build_dataset(config: Config, network: Network) -> Dataset:
+    data = config.data
+    if isinstance(data, MnistConfig):
+        from nglab.data.mnist import load  # torchvision takes seconds to import
+
+        train_x, test_x = load(data.root, data.train_examples, data.test_examples, torch.float32)
+        train_x, test_x = train_x.unsqueeze(0), test_x.unsqueeze(0)
+        return Dataset(train_x, train_x, test_x, test_x, None)
+    return teacher_dataset(
+        network,
+        config.seed,
+        data.train_examples,
+        data.test_examples,
+        data.noise_variance,
+        data.spectrum_decay,
+        config.init.gain,
+    )
+
+
+def build_optimizer(config: Config) -> Optimizer:
+    chosen = config.optimizer
+    if isinstance(chosen, SGDConfig):
+        return SGD(chosen.lr, chosen.batch_size)
+    rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
+    if isinstance(chosen, NGDConfig):
+        return NGD(chosen.lr, chosen.batch_size, chosen.samples, rule, chosen.damping.split)
+    moment = input_moment(config) if chosen.statistics == "population" else None
+    return NGDExact(chosen.lr, chosen.batch_size, chosen.form, chosen.cutoff, rule, moment)
+
+
+def input_moment(config: Config) -> Tensor:
+    """Σ of the teacher data's inputs, `[n_0, n_0]`."""
+    assert isinstance(config.data, TeacherConfig)
+    generator = stream(config.seed, "covariance")
+    root = input_covariance_root(config.arch.widths[0], config.data.spectrum_decay, generator)
+    return root @ root.mT
+
+
+def resolve_device(name: str) -> torch.device:
+    """ "auto" is a GPU where there is one."""
+    return torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    )
+
+
+def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:
+    """What a summary says beside the outcome."""
+    threads = step_threads(build_network(config), config.optimizer.batch_size, stacked > 1)
+    settings = {"dtype": config.dtype, "seed": config.seed, "threads": threads}
+    together = {"stacked": stacked, "concurrent": concurrent}
+    return circumstances(resolve_device(config.device)) | settings | together

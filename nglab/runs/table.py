@@ -1,0 +1,64 @@
+"""Runs read back, one or many."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from nglab.errors import InputError
+from nglab.runs.status import read_summary
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run read back: its resolved configuration, the overrides that made it, its rows and its summary."""
+
+    folder: Path
+    config: DictConfig
+    overrides: list[str]
+    metrics: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read one run folder. A run still going, or killed, has a summary whose status is "unfinished"."""
+    try:
+        metrics = read_metrics(folder / "metrics.csv")
+        summary = read_summary(folder)
+        config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename} is missing: {folder} is not a whole run folder"
+        ) from error
+    except (ValueError, YAMLError) as error:
+        raise InputError(f"{folder} cannot be read as a run: {error}") from error
+    if not isinstance(config, DictConfig):
+        raise InputError(f"{folder / '.hydra' / 'config.yaml'} is not a mapping of keys to values")
+    return RunRecord(folder, config, [str(o) for o in overrides], metrics, summary)
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """The whole rows: of a last line that a killed writer left without its end, nothing is taken."""
+    text = path.read_text()
+    return pd.read_csv(StringIO(text[: text.rfind("\n") + 1]))
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Every folder at or below `paths` that holds `metrics.csv`, sorted by path, numbers by value."""
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise InputError(f"{path} is not a folder: give a run's folder, or one that holds runs")
+        below = {file.parent for file in path.rglob("metrics.csv")}
+        if not below:
+            raise InputError(f"{path} holds no run: no metrics.csv at or below it")
+        found |= below
+    return sorted(
+        found, key=lambda p: [(0, int(s), "") if s.isdigit() else (1, 0, s) for s in p.parts]
+    )

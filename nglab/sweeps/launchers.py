@@ -1,0 +1,242 @@
+"""How the jobs of a sweep are run: one after another, or those that can be, trained as one stack.
+
+Jobs that are finished in the sweep's folder already are left alone.
+"""
+
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import (
+    JobReturn,
+    JobStatus,
+    configure_log,
+    filter_overrides,
+    run_job,
+    setup_globals,
+)
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from nglab.errors import InputError
+from nglab.runs.config import Config, check, demand
+from nglab.runs.ownership import alone_in, finished
+from nglab.sweeps.grouping import group
+from nglab.sweeps.workers import in_processes, useful_processes
+
+log = logging.getLogger(__name__)
+
+
+class RunFailed(CompactHydraException):
+    """A run raised. Its traceback is in the log already, so Hydra prints this one line."""
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """What a run raises as its user shall see it. SystemExit passes Hydra, which turns all else into status 1."""
+    try:
+        yield
+    except InputError as error:
+        print(f"nglab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        log.exception("the run failed")
+        raise RunFailed(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep: Hydra's configuration of it, nglab's, and its folder."""
+
+    number: int
+    overrides: Sequence[str]
+    composed: DictConfig
+    config: Config
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"\t#{self.number} : {' '.join(filter_overrides(self.overrides))}"
+
+
+class Sequential(Launcher):
+    """One job after another in this process, as Hydra's basic launcher has it."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        setup_globals()
+        self.log_of_the_sweep()
+        place = Path(self.config.hydra.sweep.dir)
+        place.mkdir(parents=True, exist_ok=True)
+        returns = {i: done() for i in range(len(job_overrides))}
+        with reported(), alone_in(place):
+            jobs = [self.job(initial_job_idx + i, job) for i, job in enumerate(job_overrides)]
+            left = [job for job in jobs if not finished(job.folder, job.config)]
+            if len(left) < len(jobs):
+                log.info("%d of %d jobs are finished already", len(jobs) - len(left), len(jobs))
+            groups = self.groups(left)
+            for jobs, results in zip(groups, self.run_all(groups), strict=True):
+                for job, result in zip(jobs, results, strict=True):
+                    returns[job.number - initial_job_idx] = result
+        return list(returns.values())
+
+    def log_of_the_sweep(self) -> None:
+        """Log to the terminal: each job's own log replaces this one."""
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+
+    def job(self, number: int, overrides: Sequence[str]) -> Job:
+        loader = self.context.config_loader
+        composed = loader.load_sweep_config(self.config, list(overrides))
+        folder = job_folder(composed, number)
+        settings = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+        return Job(number, overrides, composed, check(settings), folder)
+
+    def groups(self, jobs: list[Job]) -> list[list[Job]]:
+        """Which jobs are run together."""
+        return [[job] for job in jobs]
+
+    def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
+        return map(self.run, groups)
+
+    def run(self, jobs: list[Job]) -> list[JobReturn]:
+        """Run a group."""
+        (job,) = jobs
+        log.info("%s", job)
+        return [self.in_its_folder(job, self.task)]
+
+    def in_its_folder(self, job: Job, task: TaskFunction) -> JobReturn:
+        """Let Hydra make the job's folder, with .hydra/ and its log, and do `task` there."""
+        result = run_job(
+            hydra_context=self.context,
+            task_function=task,
+            config=job.composed,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        self.log_of_the_sweep()
+        return result
+
+
+class Stacked(Sequential):
+    """Jobs that differ only in seed and real numbers trained as one; each folder as its job alone would leave it.
+
+    Several stacks are trained in as many `processes`, each with its share of the cores; null: one a core, or one where
+    a GPU may be used. A stack that would take more than `memory_gib`, or whose steps would touch more than
+    `cache_mib`, is trained in parts. The jobs that cannot be stacked follow, one after another.
+    """
+
+    def __init__(self, memory_gib: float, cache_mib: float | None, processes: int | None) -> None:
+        given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes}
+        for key, value in given.items():
+            demand(value is None or value > 0, f"hydra.launcher.{key}", value, "above 0")
+        self.memory = memory_gib * 2**30
+        self.cache = math.inf if cache_mib is None else cache_mib * 2**20
+        self.processes = processes
+
+    def groups(self, jobs: list[Job]) -> list[list[Job]]:
+        configs = [job.config for job in jobs]
+        self.processes = self.processes or useful_processes(c.device for c in configs)
+        groups = group(configs, self.memory / self.processes, self.cache, self.processes)
+        return [[jobs[i] for i in members] for members in groups]
+
+    def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
+        """The stacks, several at a time, then the others; what comes back is in the order of `groups`."""
+        stacks = [jobs for jobs in groups if len(jobs) > 1]
+        count = min(self.processes or 1, len(stacks))
+        if count < 2:
+            return super().run_all(groups)
+        log.info("%d stacks in %d processes", len(stacks), count)
+        stacked = iter(in_processes(partial(self.run, beside_others=True), stacks, count))
+        return (next(stacked) if len(jobs) > 1 else self.run(jobs) for jobs in groups)
+
+    def run(self, jobs: list[Job], beside_others: bool = False) -> list[JobReturn]:
+        if len(jobs) == 1:
+            return super().run(jobs)
+        from nglab.runs.run import run_together  # torch: seconds
+
+        log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
+        results = [self.in_its_folder(job, lambda _: own_logs()) for job in jobs]
+        logs = {job.folder: result.return_value for job, result in zip(jobs, results, strict=True)}
+        for result in results:
+            result.return_value = None
+        try:
+            with member_logs(logs), reported():
+                run_together(
+                    [job.config for job in jobs],
+                    [job.folder for job in jobs],
+                    progress=False if beside_others else None,
+                    concurrent=beside_others,
+                )
+        except RunFailed as error:
+            for result in results:
+                result.status, result.return_value = JobStatus.FAILED, error
+        return results
+
+
+def done() -> JobReturn:
+    result = JobReturn(status=JobStatus.COMPLETED)
+    result.return_value = None
+    return result
+
+
+def job_folder(cfg: DictConfig, number: int | None) -> Path:
+    """Where Hydra will put job `number` of a sweep (None: a run of its own)."""
+    settings = cfg.hydra
+    if number is not None:
+        with open_dict(settings):
+            settings.job.num, settings.job.id = number, str(number)
+    HydraConfig.instance().set_config(cfg)  # for ${hydra:job.num} and its like
+    try:
+        place = (
+            [settings.run.dir] if number is None else [settings.sweep.dir, settings.sweep.subdir]
+        )
+    except OmegaConfBaseException as error:
+        raise InputError(str(error).splitlines()[0]) from error
+    folder = Path(*place).absolute()
+    with read_write(settings):
+        settings.runtime.output_dir = str(folder)
+    return folder
+
+
+def own_logs() -> list[logging.FileHandler]:
+    """The log files that Hydra has opened for a job."""
+    return [h for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+
+
+class MemberLog(logging.Handler):
+    """Adds to one run's log what concerns all runs of a stack, and of what concerns one run its own."""
+
+    def __init__(self, folder: Path, like: logging.FileHandler) -> None:
+        super().__init__(like.level)
+        self.folder, self.file = folder, Path(like.baseFilename)
+        self.setFormatter(like.formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "folder", self.folder) == self.folder:
+            with self.file.open("a") as file:
+                file.write(self.format(record) + "\n")
+
+
+@contextmanager
+def member_logs(files: dict[Path, list[logging.FileHandler]]) -> Iterator[None]:
+    root = logging.getLogger()
+    handlers = [MemberLog(folder, like) for folder, opened in files.items() for like in opened]
+    root.handlers += handlers
+    try:
+        yield
+    finally:
+        root.handlers = [h for h in root.handlers if h not in handlers]

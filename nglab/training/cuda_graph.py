@@ -1,0 +1,57 @@
+"""Steps captured in a CUDA graph: one launch by the host where a step's small kernels take hundreds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nglab.networks.layers import Layers
+from nglab.optimizers.optimizer import Optimizer
+
+Recorder = Callable[[Callable[[], None], list[torch.Generator]], Callable[[], None]]
+"""Makes of a function on tensors, and the generators it draws from, one that repeats without Python what it did."""
+
+
+def cuda_graph(
+    function: Callable[[], None], generators: list[torch.Generator]
+) -> Callable[[], None]:
+    """`function` as a CUDA graph; it is recorded, not run."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        function()
+    return graph.replay
+
+
+class CapturedSteps:
+    """`optimizer.graph_steps` steps of an optimizer as one graph, which works on the memory of one params and state.
+
+    So may an optimizer whose step changes nothing but what lies there: it puts no new tensor in an old one's place, has
+    the host read nothing and decides nothing in Python.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, params: Layers, state: Any, x: Tensor, y: Tensor,
+        record: Recorder = cuda_graph,
+    ) -> None:  # fmt: skip
+        """x `[..., M, n_0]` and y `[..., M, n_L]` are a batch's, and neither they nor params and state change here."""
+        count = optimizer.graph_steps
+        self.x, self.y = x.new_empty(count, *x.shape), y.new_empty(count, *y.shape)
+
+        def steps() -> None:
+            for one_x, one_y in zip(self.x, self.y, strict=True):
+                optimizer.step(params, state, one_x, one_y)
+
+        self.replay = record(steps, list(getattr(state, "generators", [])))
+
+    def run(self, x: Tensor, y: Tensor) -> int:
+        """Step through x `[steps, ..., M, n_0]`, y `[steps, ..., M, n_L]`; how many were done: whole graphs only."""
+        count = len(self.x)
+        whole = len(x) - len(x) % count
+        for first in range(0, whole, count):
+            self.x.copy_(x[first : first + count])
+            self.y.copy_(y[first : first + count])
+            self.replay()
+        return whole

@@ -1,0 +1,93 @@
+"""Many problems trained as one: their parameters, data and hyper-parameters stacked on a replica axis."""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+
+from nglab.data.dataset import Dataset
+from nglab.errors import InputError
+from nglab.networks.layers import Layers
+from nglab.training.problem import Problem
+
+
+def stack(problems: Sequence[Problem]) -> Problem:
+    """One problem with a replica axis; replica r trains as `problems[r]` would alone, to rounding.
+
+    The problems share the network and the kind of optimizer and differ in data, initial parameters, seeds and
+    numeric hyper-parameters. Data sets that are the same object are held once. Raises InputError where they differ in
+    more.
+    """
+    first = problems[0]
+    if any(p.network != first.network for p in problems):
+        raise InputError("problems of different networks cannot be stacked")
+    distinct = list({id(p.dataset): p.dataset for p in problems}.values())
+    return Problem(
+        network=first.network,
+        dataset=concatenate(distinct),
+        params=Layers(
+            first.network,
+            [
+                torch.stack(group, dim=1)
+                for group in zip(*(p.params.stacks for p in problems), strict=True)
+            ],
+        ),
+        optimizer=stack_fields([p.optimizer for p in problems]),
+        streams=lambda purpose: [g for p in problems for g in p.streams(purpose)],
+        cuda_graph=first.cuda_graph,
+        members=[next(i for i, d in enumerate(distinct) if d is p.dataset) for p in problems],
+    )
+
+
+def part(problem: Problem, members: Sequence[int]) -> Problem:
+    """The stack of some members of a stack; it holds all its data."""
+    assert problem.members is not None
+    return replace(
+        problem,
+        params=Layers(problem.network, [stack[:, members] for stack in problem.params.stacks]),
+        optimizer=part_of_fields(problem.optimizer, members),
+        streams=lambda purpose: [problem.streams(purpose)[i] for i in members],
+        members=[problem.members[i] for i in members],
+    )
+
+
+def part_of_fields(settings: Any, members: Sequence[int]) -> Any:
+    """A dataclass less what its tensors `[replicas]` hold for others than `members`."""
+    changed: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            changed[field.name] = part_of_fields(value, members)
+        elif isinstance(value, torch.Tensor):
+            changed[field.name] = value[members]
+    return replace(settings, **changed)
+
+
+def concatenate(datasets: Sequence[Dataset]) -> Dataset:
+    """Data sets side by side on their leading axis."""
+    if len(datasets) == 1:
+        return datasets[0]
+    if len({(d.train_x.shape, d.test_x.shape) for d in datasets}) > 1:
+        raise InputError("data sets of different sizes cannot be stacked")
+    train_x, train_y, test_x, test_y = (
+        torch.cat([getattr(d, name) for d in datasets])
+        for name in ("train_x", "train_y", "test_x", "test_y")
+    )
+    floors = {d.minimum_loss for d in datasets}
+    return Dataset(train_x, train_y, test_x, test_y, floors.pop() if len(floors) == 1 else None)
+
+
+def stack_fields(settings: Sequence[Any]) -> Any:
+    """A dataclass whose float fields that differ between `settings` become tensors `[replicas]`."""
+    first = settings[0]
+    changed: dict[str, Any] = {}
+    for field in fields(first):
+        values = [getattr(s, field.name) for s in settings]
+        if is_dataclass(values[0]):
+            changed[field.name] = stack_fields(values)
+        elif any(v != values[0] for v in values):
+            if not isinstance(values[0], float):
+                raise InputError(f"runs that differ in {field.name} cannot be stacked")
+            changed[field.name] = torch.tensor(values, dtype=torch.float64)
+    return replace(first, **changed)

@@ -1,0 +1,93 @@
+import math
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from nglab.errors import InputError
+from nglab.figures.figure1 import compute_figure1 as module
+from nglab.figures.figure1.compute_figure1 import best_rate, figure1, read_panels
+from nglab.runs.config import compose
+
+TINY = ["data.train_examples=2000", "data.test_examples=200"]
+
+
+@pytest.fixture
+def tiny():
+    config = compose(["preset=smoke", "panels=[A]"], "figure1")
+    config.panel.A.update(passes=1, grid_passes=0.5, seeds=2, rates=[0.01, 50.0, 0.04])
+    OmegaConf.update(config, "panel.A.overrides", TINY, force_add=True)
+    return config
+
+
+def test_figure1_from_nothing_and_then_from_what_is_there(tiny, tmp_path, monkeypatch):
+    files = figure1(tiny, tmp_path)
+    assert {"figure1.png", "figure1.pdf", "figure1.svg", "figure1.csv", "figure1.md",
+            "learning_rates.png", "learning_rates.csv"} <= {f.name for f in files}  # fmt: skip
+    assert all(f.stat().st_size > 100 for f in files)
+    grid = pd.read_csv(tmp_path / "learning_rates.csv")
+    assert len(grid) == 6 and (grid[grid.learning_rate == 50].final_test_loss == math.inf).all()
+    curves = pd.read_csv(tmp_path / "figure1.csv")
+    assert set(zip(curves.method, curves.seed, strict=True)) == {
+        (m, s) for m in ("SGD", "NGD") for s in (0, 1)
+    }
+    start = curves[curves.step == 0].groupby("seed").test_loss.nunique()
+    assert (start == 1).all()  # both methods start from the same parameters
+
+    def fail(*args):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(module, "run", fail)
+    monkeypatch.setattr(module, "train_stacks", fail)
+    figure1(tiny, tmp_path)
+    again = pd.read_csv(tmp_path / "figure1.csv")
+    pd.testing.assert_frame_equal(curves, again)
+
+
+def test_a_stop_loses_at_most_the_run_in_hand(tiny, tmp_path, monkeypatch):
+    real, made = module.run, []
+
+    def stop_at_the_third(config, folder):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(folder)
+        return real(config, folder)
+
+    monkeypatch.setattr(module, "run", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        figure1(tiny, tmp_path)
+    monkeypatch.setattr(
+        module, "run", lambda config, folder: made.append(folder) or real(config, folder)
+    )
+    figure1(tiny, tmp_path)
+    assert len(made) == 4
+
+
+def test_the_best_rate_has_the_smallest_median():
+    grid = pd.DataFrame(
+        {
+            "learning_rate": [0.01] * 3 + [0.02] * 3 + [0.04] * 3,
+            "final_test_loss": [5.0, 5.0, 5.0, 1.0, 2.0, math.inf, 0.1, math.inf, math.inf],
+        }
+    )
+    assert best_rate(grid) == 0.02
+
+
+def test_wrong_panels_and_seeds_are_named():
+    with pytest.raises(InputError, match="no panel 'E'"):
+        read_panels(compose(["panels=[A,E]"], "figure1"))
+    with pytest.raises(InputError, match="seeds=0"):
+        read_panels(compose(["seeds=0"], "figure1"))
+
+
+@pytest.mark.parametrize("preset", ["smoke", "default", "paper"])
+def test_every_preset_has_every_panel(preset):
+    panels = read_panels(compose([f"preset={preset}"], "figure1"))
+    assert list(panels) == ["A", "B", "C", "D"]
+    assert [p.paper_rate for p in panels.values()] == [0.08, 0.08, 0.02, 0.04]
+
+
+def test_settings_of_ngd_alone_reach_no_other_method():
+    panel = read_panels(compose(["preset=default"], "figure1"))["D"]
+    assert "optimizer.damping.initial=0.1" in panel.command("NGD", 0, 1)
+    assert not [o for o in panel.command("SGD", 0, 1, 0.01) if "damping" in o]

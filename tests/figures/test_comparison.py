@@ -1,0 +1,155 @@
+"""Pictures of run folders: what they say, and that no odd run breaks them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from nglab.errors import InputError
+from nglab.figures.comparison import (
+    LEGEND_ENTRIES,
+    Line,
+    draw_comparison,
+    final_losses,
+    group,
+    looks,
+    plot_runs,
+)
+from nglab.plotting.loss_figure import loss_axes, save_loss_figure
+from nglab.runs.many import differing_keys, flatten
+from nglab.runs.table import read_run
+
+WriteRun = Callable[..., Path]
+INF, NAN = float("inf"), float("nan")
+NGD = {"name": "ngd", "lr": 1.0, "batch_size": 1000, "samples": 1, "damping": {"initial": 0.01}}
+
+
+def lines_of(folders: Sequence[Path]) -> tuple[list[Line], list[str]]:
+    records = [read_run(folder) for folder in folders]
+    configs = [flatten(record.config) for record in records]
+    keys = differing_keys(configs)
+    return group(records, configs, keys), keys
+
+
+def labels_of(folders: Sequence[Path]) -> list[str]:
+    lines, keys = lines_of(folders)
+    return [line.label(keys) for line in lines]
+
+
+@pytest.mark.parametrize("losses", [[], [4.0], [4.0, 1.0, 0.5], [4.0, INF], [NAN], [4.0, NAN, 1]])
+@pytest.mark.parametrize("minimum", [0.0, 1e-5])
+def test_loss_figure(losses: list[float], minimum: float, tmp_path: Path) -> None:
+    n = range(len(losses))
+    columns = {"examples_seen": n, "train_seconds": n, "test_loss": losses}
+    save_loss_figure(
+        pd.DataFrame(columns, dtype=float), minimum, tmp_path / "loss.png", {"stacked": 2}
+    )
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_loss_figure_of_a_run_stopped_before_its_first_row(tmp_path: Path) -> None:
+    save_loss_figure(pd.DataFrame([]), None, tmp_path / "loss.png", {})
+    assert (tmp_path / "loss.png").exists()
+
+
+def test_nothing_of_an_earlier_loss_figure_is_left(tmp_path: Path) -> None:
+    def draw(losses: list[float], minimum: float | None) -> bytes:
+        n = [100 * len(losses) * i for i in range(len(losses))]
+        metrics = pd.DataFrame({"examples_seen": n, "train_seconds": n, "test_loss": losses})
+        save_loss_figure(metrics, minimum, tmp_path / "loss.png", {"stacked": len(losses)})
+        return (tmp_path / "loss.png").read_bytes()
+
+    cases = [
+        ([4.0, 2.0, 1.0], None), ([9.0, 1e-5], 1e-6), ([INF], 0.1), ([4.0, 1e-3, 2.0, 5.0], 0.5), ([], None),
+        ([1.0, 1e-300], None), ([1e300, 1e299], 1e-3),
+    ]  # fmt: skip
+    alone = []
+    for case in cases:
+        loss_axes.cache_clear()
+        alone.append(draw(*case))
+    assert [draw(*case) for case in reversed(cases)] == alone[::-1]
+    with pytest.raises(FileNotFoundError):
+        save_loss_figure(pd.DataFrame(), None, tmp_path / "no folder" / "loss.png", {})
+    assert draw(*cases[1]) == alone[1]
+
+
+def test_runs_are_labelled_by_what_differs_in_numeric_order(write_run: WriteRun) -> None:
+    rates = [0.16, 0.02, 1.0]
+    folders = [write_run(f"{lr}", [4.0, 1.0], {"optimizer.lr": lr}) for lr in rates]
+    folders.append(write_run("lost", [4.0, INF], {"optimizer.lr": 2.0}, status="diverged"))
+    assert labels_of(folders) == ["lr=0.02", "lr=0.16", "lr=1", "lr=2 (diverged)"]
+
+
+def test_seeds_are_one_line_and_an_unfinished_run_its_own(write_run: WriteRun) -> None:
+    folders = [write_run(f"s{seed}", [4.0, 1.0], {"seed": seed}) for seed in range(3)]
+    folders.append(write_run("lost", [4.0, INF], {"seed": 3}, status="diverged"))
+    folders.append(write_run("going", [4.0], {"seed": 4}, status=None))
+    assert labels_of(folders) == ["square, sgd (1/4 diverged)", "square, sgd (unfinished)"]
+
+
+def test_methods_keep_their_colours(write_run: WriteRun) -> None:
+    folders = [write_run("a", [4.0, 1.0]), write_run("b", [4.0, 0.5], optimizer=NGD)]
+    lines, keys = lines_of(folders)
+    assert [line.label(keys) for line in lines] == ["ngd", "sgd"]
+    assert [look["color"] for look in looks(lines, keys)] == ["#d62728", "#000000"]
+
+
+def test_forty_lines_do_not_look_alike(write_run: WriteRun) -> None:
+    def change(i: int) -> dict[str, object]:
+        return {"optimizer.lr": i + 1, "init.gain": float(i % 3)}
+
+    lines, keys = lines_of([write_run(f"{i}", [4.0, 1.0], change(i)) for i in range(40)])
+    assert keys == ["optimizer.lr", "init.gain"]
+    assert len({str(look) for look in looks(lines, keys)}) == 40
+
+
+def test_long_legends_are_thinned(
+    write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr("nglab.plotting.style.save", lambda figure, *_: drawn.append(figure))
+    lines, keys = lines_of([write_run(f"{i}", [4, 1], {"optimizer.lr": i + 1}) for i in range(45)])
+    draw_comparison(lines, keys, tmp_path / "comparison")
+    legend = drawn[0].axes[1].get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) <= LEGEND_ENTRIES
+    assert legend.get_title().get_text() == "45 lines, one in 2 named"
+
+
+def test_final_losses_are_infinite_where_a_run_diverged(write_run: WriteRun) -> None:
+    folders = [write_run("a", [4.0, 1.0]), write_run("b", [4.0, 5.0], status="diverged")]
+    records = [read_run(folder) for folder in folders]
+    table = final_losses(records, [flatten(record.config) for record in records], [])
+    assert table.final_test_loss.tolist() == [1.0, INF]
+    assert table.learning_rate.tolist() == [0.04, 0.04]
+
+
+def test_a_sweep_over_rates_gives_both_pictures(write_run: WriteRun, tmp_path: Path) -> None:
+    folders = [
+        write_run(f"{lr}-{seed}", [4.0, lr], {"optimizer.lr": lr, "seed": seed})
+        for lr in (0.01, 0.02, 0.04)
+        for seed in range(2)
+    ]
+    folders.append(write_run("lost", [4.0, INF], {"optimizer.lr": 1.0}, status="diverged"))
+    files = plot_runs(folders, tmp_path / "out")
+    expected = ["comparison.png", "comparison.pdf", "learning_rates.png", "learning_rates.pdf"]
+    assert [file.name for file in files] == expected
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert plot_runs(folders, tmp_path / "out") == files
+
+
+@pytest.mark.parametrize("losses", [[4.0], [4.0, 1.0], [NAN]])
+def test_one_run_gives_the_comparison_alone(
+    losses: list[float], write_run: WriteRun, tmp_path: Path
+) -> None:
+    files = plot_runs([write_run("0", losses)], tmp_path)
+    assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
+
+
+def test_runs_without_rows_are_left_out_or_refused(write_run: WriteRun, tmp_path: Path) -> None:
+    empty = write_run("empty", [], status="failed")
+    with pytest.raises(InputError, match="no run here has a row"):
+        plot_runs([empty], tmp_path)
+    assert plot_runs([empty, write_run("0", [4.0, 1.0])], tmp_path)

@@ -1,0 +1,181 @@
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from nglab.errors import InputError
+from nglab.networks.activations import ACTIVATIONS
+from nglab.runs import config
+from nglab.runs.config import MnistConfig, TeacherConfig, check, compose
+from nglab.sweeps.application import expand
+
+CONF = config.conf_dir()
+UP, DOWN = list(range(20, 100, 10)), list(range(90, 10, -10))
+WIDTHS = {
+    "square": [20] * 17,
+    "expanding": [*UP, 100, *DOWN],
+    "bottleneck": [200, 80, 34, 20, 10, 5, 2, 5, 10, 20, 34, 80, 200],
+    "mnist_autoencoder": [784, 400, 200, 100, 50, 100, 200, 400, 784],
+}
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("arch", options("arch"))
+def test_every_architecture_composes(arch: str) -> None:
+    assert check(compose([f"arch={arch}"])).arch.name == arch
+
+
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_every_optimizer_composes(optimizer: str) -> None:
+    checked = check(compose([f"optimizer={optimizer}"]))
+    assert type(checked.optimizer) is config.OPTIMIZERS[optimizer]
+
+
+@pytest.mark.parametrize("arch", WIDTHS)
+def test_the_architectures_are_the_papers(arch: str) -> None:
+    checked = check(compose([f"arch={arch}"]))
+    on_mnist = arch == "mnist_autoencoder"
+    assert checked.arch.widths == WIDTHS[arch]
+    assert checked.arch.activation == ("tanh" if on_mnist else "identity")
+    assert checked.arch.bias is on_mnist
+    assert type(checked.data) is (MnistConfig if on_mnist else TeacherConfig)
+    assert checked.dtype == ("float32" if on_mnist else "float64")
+
+
+def test_the_command_line_wins_over_what_an_architecture_brings() -> None:
+    checked = check(compose(["data=teacher", "arch=mnist_autoencoder", "dtype=float32"]))
+    assert isinstance(checked.data, TeacherConfig)
+    assert checked.dtype == "float32"
+    widths = "arch.widths=[784,30,784]"
+    assert check(compose(["arch=mlp", "data=mnist", widths])).dtype == "float32"
+
+
+@pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: file.stem)
+def test_the_command_on_top_of_every_file_composes(file: Path) -> None:
+    command = next(line for line in file.read_text().splitlines() if line.startswith("# nglab"))
+    _, program, *words = shlex.split(command.removeprefix("#").partition("  ")[0], comments=True)
+    overrides = [word for word in words if word != "-m"]
+    if program == "run":
+        for job in expand(overrides):
+            check(compose(job))
+    else:
+        compose([word for word in overrides if "," not in word], program)
+
+
+@pytest.mark.parametrize("preset", options("preset"))
+def test_every_preset_of_figure_1_composes(preset: str) -> None:
+    figure = compose([f"preset={preset}"], "figure1")
+    for panel in figure.panel.values():
+        check(compose([f"arch={panel.arch}", "optimizer=sgd", *panel.get("overrides", [])]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
+        ("lr=1", "lr: no such key; did you mean optimizer.lr?"),
+        ("optimizer.momentum=0.9", "optimizer.momentum: no such key; there are optimizer.name"),
+        ("+optimizer.momentum=0.9", "optimizer.momentum: no such key; there are optimizer.name"),
+        ("optimizer=sgd optimizer.samples=2", "optimizer.samples: not a key of the chosen opti"),
+        ("archh=square", "archh: no such key; did you mean arch?"),
+        ("hydra.run.dirr=x", "hydra.run.dirr: no such key; nglab run --cfg hydra"),
+        ("arch=sqare", "arch=sqare: no such option; did you mean square?"),
+        ("optimizer=adam", "optimizer=adam: no such option; there are ngd,"),
+        ("arch=null", "must be a string or a list"),
+        ("square", "square: must be key=value (missing EQUAL"),
+        ("optimizer.lr=0.1,0.2", "optimizer.lr=0.1,0.2: several values; a sweep needs -m"),
+        ("seed=${nope}", "Interpolation key 'nope' not found"),
+        ("seed=abc", "seed=abc: must be a whole number"),
+        ("seed=2.5", "seed=2.5: must be a whole number"),
+        ("seed=-1", "seed=-1: must be from 0 to 2^63 − 1"),
+        (f"seed={2**63}", f"seed={2**63}: must be from 0 to 2^63 − 1"),
+        ("optimizer.lr=fast", "optimizer.lr=fast: must be a number"),
+        ("optimizer.lr=null", "optimizer.lr=None: must be a number"),
+        ("~optimizer.lr", "optimizer.lr=None: must be a number"),
+        ("optimizer=sgd optimizer.lr=0", "optimizer.lr=0.0: must be above 0"),
+        ("optimizer=sgd optimizer.lr=nan", "optimizer.lr=nan: must be above 0 and finite"),
+        ("optimizer=sgd optimizer.lr=inf", "optimizer.lr=inf: must be above 0 and finite"),
+        ("optimizer.lr=2", "optimizer.lr=2.0: must be below 2"),
+        ("optimizer.batch_size=0", "optimizer.batch_size=0: must be 1 or more"),
+        ("optimizer.batch_size=10001", "must be at most data.train_examples=10000"),
+        ("optimizer.samples=0", "optimizer.samples=0: must be 1 or more"),
+        ("optimizer.damping.initial=0", "optimizer.damping.initial=0.0: must be above 0"),
+        ("optimizer.damping.min=1", "optimizer.damping.min=1.0: must be from 0 to"),
+        ("optimizer.damping.split=half", "optimizer.damping.split=half: must be one of equal, pi"),
+        ("optimizer.damping=0.1", "optimizer.damping=0.1: must be a group of keys"),
+        ("arch.widths=20", "arch.widths=20: must be a list of whole numbers"),
+        ("arch.widths=[20,x]", "arch.widths=[20, 'x']: must be a list of whole numbers"),
+        ("arch.widths=[20]", "arch.widths=[20]: must be two widths or more"),
+        ("arch.widths=[20,0,20]", "arch.widths=[20, 0, 20]: must be widths of 1 or more"),
+        ("arch.activation=tan", "arch.activation=tan: must be one of identity, tanh"),
+        ("arch.bias=maybe", "arch.bias=maybe: must be true or false"),
+        ("data=mnist", "must be 784 at both ends"),
+        ("data.name=cifar", "data.name=cifar: must be one of teacher, mnist"),
+        ("data.train_examples=0", "data.train_examples=0: must be 1 or more"),
+        ("data.noise_variance=-1", "data.noise_variance=-1.0: must be 0 or more"),
+        ("data.spectrum_decay=inf", "data.spectrum_decay=inf: must be 0 or more and finite"),
+        ("arch=mnist_autoencoder data.train_examples=60001", "must be at most 60000"),
+        ("arch=mnist_autoencoder data.test_examples=10001", "must be at most 10000"),
+        ("init.gain=0", "init.gain=0.0: must be above 0"),
+        ("train.passes=0", "train.passes=0.0: must be 0.1 or more: one batch at least"),
+        ("train.eval_every_examples=0", "train.eval_every_examples=0: must be 1 or more"),
+        ("train.eval_every_examples=x", "train.eval_every_examples=x: must be a whole number or"),
+        ("device=cpu train.cuda_graph=true", "train.cuda_graph=True: must be false with device"),
+        ("optimizer=ngd_exact train.cuda_graph=true", "must be false with optimizer=ngd_exact"),
+        ("device=gpu", "device=gpu: must be auto, cpu, cuda or cuda:<number>"),
+        ("dtype=float16", "dtype=float16: must be one of float64, float32"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_would_be_right(overrides: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check(compose(overrides.split()))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_values_at_the_ends_of_their_ranges_are_right() -> None:
+    ends = "seed=0 data.noise_variance=0 optimizer.damping.min=0 data.train_examples=1000"
+    check(compose(ends.split()))
+    check(compose([f"seed={2**63 - 1}", "arch.widths=[1,1]", "optimizer.batch_size=10000"]))
+    check(compose(["optimizer.damping.initial=1e-8"]))
+
+
+def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for device in ("auto", "cpu", "cuda", "cuda:0"):
+        config.check_device(device)
+    with pytest.raises(InputError, match="device=cuda:1: must be auto or cpu"):
+        config.check_device("cuda:1")
+    config.check_device("auto", cuda_graph=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="cuda_graph=True: must be false: this"):
+        config.check_device("auto", cuda_graph=True)
+
+
+def test_activations_are_those_that_exist() -> None:
+    assert set(config.ACTIVATIONS) == set(ACTIVATIONS)
+
+
+def test_the_package_carries_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "nglab"
+    monkeypatch.setattr(config, "__file__", str(installed / "runs" / "config.py"))
+    assert config.conf_dir() == installed / "conf"
+    (tmp_path / "conf").mkdir()
+    OmegaConf.save({}, tmp_path / "conf" / "config.yaml")
+    assert config.conf_dir() == tmp_path / "conf"
+
+
+def test_uv_and_pip_are_given_the_same_versions() -> None:
+    project = tomllib.loads((CONF.parent / "pyproject.toml").read_text())
+    pins = project["tool"]["uv"]["constraint-dependencies"]
+    assert set(pins) <= set((CONF.parent / "constraints.txt").read_text().splitlines())
+    needed = {re.split("[<>=]", package)[0] for package in project["project"]["dependencies"]}
+    assert {pin.partition("==")[0] for pin in pins} == needed

@@ -1,0 +1,128 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from nglab.errors import InputError
+from nglab.runs.folder import METRICS, RecordWriter, outcome, whole, write_json
+from nglab.runs.status import status_of
+from nglab.runs.table import find_runs, read_run
+
+
+def row(step, loss, **more):
+    return {"step": step, "examples_seen": 10 * step, "passes": step / 10, "train_seconds": step / 2,
+            "train_loss": loss, "test_loss": loss, "learning_rate": 0.1, **more}  # fmt: skip
+
+
+def test_rows_are_on_disk_as_they_are_written(tmp_path):
+    writer = RecordWriter(tmp_path, {})
+    writer.start([])
+    writer.write(row(0, 4.0))
+    writer.write(row(1, 2.0, damping=0.5, skipped_steps=3))
+    table = pd.read_csv(tmp_path / "metrics.csv")  # not closed: as after a kill
+    assert list(table.columns) == list(METRICS)
+    assert table.test_loss.tolist() == [4.0, 2.0]
+    assert math.isnan(table.damping[0]) and table.damping[1] == 0.5
+
+
+def test_a_result_is_never_written_over(tmp_path):
+    make_run(tmp_path / "a", "diverged")
+    before = (tmp_path / "a" / "metrics.csv").read_text()
+    with pytest.raises(InputError, match="never writes over a result"):
+        RecordWriter(tmp_path / "a", {})
+    assert (tmp_path / "a" / "metrics.csv").read_text() == before
+
+
+def test_what_a_stopped_run_left_is_begun_anew(tmp_path):
+    make_run(tmp_path / "a", "interrupted")
+    writer = RecordWriter(tmp_path / "a", {"seed": 3})
+    writer.start([row(0, 4.0), row(1, 3.0)])
+    writer.write(row(2, 2.0))
+    assert read_run(tmp_path / "a").metrics.test_loss.tolist() == [4.0, 3.0, 2.0]
+    assert status_of(tmp_path / "a") == "unfinished"
+    writer.minimum_loss = 1.0
+    summary = writer.close("finished")
+    assert (summary["final_test_loss"], summary["seed"], summary["steps"]) == (2.0, 3, 2)
+    assert read_run(tmp_path / "a").summary == summary
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    file = tmp_path / "loss.png"
+    file.write_text("before")
+    with pytest.raises(ZeroDivisionError), whole(file) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "before"
+    with whole(file) as partial:
+        partial.write_text("after")
+    assert file.read_text() == "after"
+
+
+def test_outcome():
+    table = pd.DataFrame([row(0, 4.0), row(1, 1.05), row(2, 0.9), row(3, 1.3)])
+    result = outcome(table, 1.0)
+    assert result["final_test_loss"] == 1.3 and result["best_test_loss"] == 0.9
+    assert result["examples_to_floor"] == 10 and result["seconds_to_floor"] == 0.5
+    assert result["steps"] == 3
+    assert outcome(table, 0.5)["examples_to_floor"] is None
+    assert outcome(table, None)["minimum_loss"] is None
+
+
+def test_a_loss_that_is_not_finite_is_null_in_the_summary(tmp_path):
+    for loss in (float("inf"), float("nan")):
+        result = outcome(pd.DataFrame([row(0, 4.0), row(1, loss)]), 1.0)
+        assert result["final_test_loss"] is None and result["best_test_loss"] == 4.0
+        write_json(tmp_path / "summary.json", result)
+        json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail)
+
+
+def make_run(folder, status=None):
+    (folder / ".hydra").mkdir(parents=True)
+    OmegaConf.save({"seed": 1}, folder / ".hydra" / "config.yaml")
+    OmegaConf.save(["seed=1"], folder / ".hydra" / "overrides.yaml")
+    writer = RecordWriter(folder, {})
+    writer.start([row(0, 4.0)])
+    if status:
+        write_json(folder / "summary.json", {"status": status})
+
+
+def test_a_run_is_read_back(tmp_path):
+    make_run(tmp_path / "a", "finished")
+    record = read_run(tmp_path / "a")
+    assert record.config.seed == 1 and record.overrides == ["seed=1"]
+    assert record.summary["status"] == "finished" and len(record.metrics) == 1
+
+
+def test_a_killed_run_is_unfinished(tmp_path):
+    make_run(tmp_path / "a")
+    assert read_run(tmp_path / "a").summary["status"] == "unfinished"
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    make_run(tmp_path / "a")
+    with (tmp_path / "a" / "metrics.csv").open("a") as file:
+        file.write("1,10,0.1,0.5,2.0,2.")
+    assert read_run(tmp_path / "a").metrics.test_loss.tolist() == [4.0]
+
+
+def test_what_is_not_a_run_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"metrics\.csv is missing"):
+        read_run(tmp_path)
+    make_run(tmp_path / "a")
+    (tmp_path / "a" / "summary.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_run(tmp_path / "a")
+
+
+def test_runs_are_found_below_and_in_order(tmp_path):
+    for name in ("10", "9", "b"):
+        make_run(tmp_path / name)
+    assert [p.name for p in find_runs([tmp_path])] == ["9", "10", "b"]
+    assert find_runs([tmp_path / "b", tmp_path / "b"]) == [tmp_path / "b"]
+    with pytest.raises(InputError, match="not a folder"):
+        find_runs([tmp_path / "c"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no run"):
+        find_runs([tmp_path / "empty"])

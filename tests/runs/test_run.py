@@ -1,0 +1,218 @@
+import json
+from contextlib import suppress
+from itertools import chain
+
+import pandas as pd
+import pytest
+import torch
+
+from nglab.errors import InputError
+from nglab.networks.network import Network
+from nglab.runs import run as run_module
+from nglab.runs.checkpoint import CheckpointFile
+from nglab.runs.config import check, compose
+from nglab.runs.run import build, build_each, run, run_together
+from nglab.training.clock import step_threads
+from nglab.training.loop import train
+from nglab.training.replicas import stack
+
+SMALL = ["data.train_examples=2000", "data.test_examples=200", "train.passes=1"]
+
+
+def config(*overrides):
+    return check(compose([*SMALL, *overrides]))
+
+
+def test_a_run_leaves_its_record(tmp_path):
+    summary = run(config("seed=3"), tmp_path, progress=False)
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert rows.examples_seen.tolist() == [0, 1000, 2000]
+    assert rows.test_loss.iloc[-1] < rows.test_loss.iloc[0]
+    assert rows.damping.iloc[-1] < 1e-2 and rows.reduction_ratio.notna()[1:].all()
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["status"] == "finished" and summary["seed"] == 3
+    assert summary["minimum_loss"] == pytest.approx(1e-5)
+    assert summary["final_test_loss"] == rows.test_loss.iloc[-1]
+    assert summary["dtype"] == "float64" and summary["threads"] >= 1
+    assert (tmp_path / "loss.png").stat().st_size > 1000
+
+
+def test_the_same_seed_gives_the_same_metrics(tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run(config("optimizer=ngd"), tmp_path / name, progress=False)
+        tables.append(pd.read_csv(tmp_path / name / "metrics.csv").drop(columns="train_seconds"))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_divergence_is_a_result(tmp_path):
+    summary = run(config("optimizer=sgd", "optimizer.lr=10"), tmp_path, progress=False)
+    assert summary["status"] == "diverged" and summary["final_test_loss"] is None
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) >= 2
+    assert (tmp_path / "loss.png").exists()
+
+
+@pytest.mark.parametrize("gain", [1e10, 1e200])
+def test_a_loss_that_is_infinite_from_the_start_has_diverged(gain, tmp_path):
+    summary = run(config(f"init.gain={gain}"), tmp_path, progress=False)
+    assert summary["status"] == "diverged" and summary["final_test_loss"] is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_graph_without_a_gpu_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cuda_graph=True: must be false: this"):
+        run(config("device=auto", "train.cuda_graph=true"), tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_ends_above_its_start_diverged(tmp_path):
+    overrides = ["arch=mlp", "arch.activation=sigmoid", "optimizer=sgd", "optimizer.lr=30"]
+    summary = run(config(*overrides), tmp_path, progress=False)
+    assert summary["status"] == "diverged"
+
+
+BLOWN_UP = {  # what the members of a stack have of their own; sizes of the stacks that are trained
+    "at different times": (
+        "sgd",
+        ["optimizer.lr=0.01", "init.gain=1e200", "optimizer.lr=0.02", "optimizer.lr=10"],
+        [4, 3, 2],
+    ),
+    "at the start": ("ngd", ["init.gain=1e200", "init.gain=1", "init.gain=0.9"], [3, 2]),
+    "all": ("sgd", ["init.gain=1e200", "init.gain=1e201"], [2]),
+    "none": ("ngd", ["seed=1", "seed=2"], [2]),
+}
+
+
+@pytest.fixture(params=BLOWN_UP)
+def stacked(request, tmp_path, monkeypatch):
+    """The stack's configurations; folders for them together and alone; the sizes that it should have and has."""
+    optimizer, own, expected = BLOWN_UP[request.param]
+    configs = [
+        config(f"optimizer={optimizer}", "train.checkpoint_every=600", overrides)
+        for overrides in own
+    ]
+    folders = [[tmp_path / kind / str(i) for i in range(len(own))] for kind in ("all", "one")]
+    for folder in chain(*folders):
+        folder.mkdir(parents=True)
+    sizes = []
+
+    def counted(problem, *rest):
+        sizes.append(len(problem.members or [0]))
+        return train(problem, *rest)
+
+    monkeypatch.setattr(run_module, "train", counted)
+    return configs, *folders, expected, sizes
+
+
+def equal_results(configs, together, alone):
+    for settings, stacked, one in zip(configs, together, alone, strict=True):
+        expected = run(settings, one, progress=False)["status"]
+        assert json.loads((stacked / "summary.json").read_text())["status"] == expected
+        ours, theirs = (pd.read_csv(folder / "metrics.csv") for folder in (stacked, one))
+        drop = {"columns": "train_seconds"}
+        pd.testing.assert_frame_equal(ours.drop(**drop), theirs.drop(**drop), rtol=1e-9)
+
+
+def test_a_stack_goes_on_without_those_that_blew_up(stacked):
+    configs, together, alone, expected, sizes = stacked
+    run_together(configs, together, progress=False)
+    assert sizes == expected
+    equal_results(configs, together, alone)
+
+
+def test_a_stack_stopped_goes_on_without_those_that_blew_up(stacked, monkeypatch):
+    configs, together, alone, expected, sizes = stacked
+    write = CheckpointFile.write
+
+    def stopping(self, content):
+        write(self, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointFile, "write", stopping)
+        for _ in range(5):
+            with suppress(KeyboardInterrupt):
+                run_together(configs, together, progress=False)
+                break
+    if not (together[0] / "loss.png").exists():
+        run_together(configs, together, progress=False)
+    assert sizes[-1] == expected[-1]
+    equal_results(configs, together, alone)
+
+
+def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):
+    def interrupted(*args):
+        rows = train(*args)
+        yield next(rows)
+        yield next(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(config(), tmp_path, progress=False)
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) == 2
+
+
+def test_a_failing_run_leaves_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "build", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(config(), tmp_path, progress=False)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["status"] == "failed" and "ZeroDivisionError" in summary["traceback"]
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    run(config(), tmp_path, progress=False)
+    before = (tmp_path / "summary.json").read_text()
+    with pytest.raises(InputError, match="never writes over a result"):
+        run(config(), tmp_path, progress=False)
+    assert (tmp_path / "summary.json").read_text() == before
+
+
+@pytest.mark.parametrize("initial", [1.0, 1e-4, 1e-8])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_starting_damping_stays_finite(initial, dtype, tmp_path):
+    overrides = [
+        f"optimizer.damping.initial={initial}",
+        f"dtype={dtype}",
+        "optimizer.batch_size=200",
+    ]
+    run(config(*overrides), tmp_path, progress=False)
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert (rows.test_loss < 100 * rows.test_loss[0]).all()  # False for a NaN
+    assert rows.damping.iloc[-1] >= 1e-8
+
+
+def test_optimizers_of_one_seed_start_alike_and_see_the_same_data():
+    sgd, ngd = build(config("optimizer=sgd")), build(config("optimizer=ngd"))
+    assert all(torch.equal(a, b) for a, b in zip(sgd.params, ngd.params, strict=True))
+    assert torch.equal(sgd.dataset.train_y, ngd.dataset.train_y)
+
+
+def test_both_precisions_start_alike():
+    double, single = build(config()), build(config("dtype=float32"))
+    assert all(torch.equal(a.float(), b) for a, b in zip(double.params, single.params, strict=True))
+
+
+def test_a_stack_holds_each_data_set_once():
+    configs = [
+        config(f"seed={s}", "optimizer=sgd", f"optimizer.lr={a}")
+        for a in (0.1, 0.2)
+        for s in (0, 1)
+    ]
+    problem = stack(build_each(configs))
+    assert problem.members == [0, 1, 0, 1] and len(problem.dataset.train_x) == 2
+    assert problem.optimizer.lr.tolist() == [0.1, 0.1, 0.2, 0.2]
+
+
+def test_small_products_of_one_network_take_one_thread():
+    threads = torch.get_num_threads()
+    square, wide = Network((20,) * 17), Network((784, 400, 784))
+    torch.set_num_threads(3)
+    try:
+        assert [step_threads(square, 20), step_threads(square, 20, True)] == [1, 3]
+        assert [step_threads(square, 1000), step_threads(wide, 20)] == [3, 3]
+    finally:
+        torch.set_num_threads(threads)

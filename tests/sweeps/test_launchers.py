@@ -1,0 +1,294 @@
+"""Sweeps, whole commands: stacked, split, repeated, interrupted."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pytest import approx
+
+from nglab import cli
+from nglab.plotting.loss_figure import seconds_label
+from nglab.runs import run as run_module
+from nglab.runs.table import find_runs, read_run
+from nglab.training.loop import train
+
+SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
+         "optimizer.batch_size=20", "train.passes=3"]  # fmt: skip
+LINEAR = ["arch.activation=identity", "arch.bias=false"]
+STACKED = ["hydra/launcher=stacked", "hydra.sweep.dir=together"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """An empty working folder; what Hydra sets for its process is put back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr("nglab.sweeps.workers.available_cores", lambda: 1)
+    monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """The sizes of the stacks that are trained."""
+    sizes = []
+    original = run_module.run_together
+
+    def counted(configs, *rest, **more):
+        sizes.append(len(configs))
+        return original(configs, *rest, **more)
+
+    monkeypatch.setattr(run_module, "run_together", counted)
+    return sizes
+
+
+def nglab(*arguments):
+    flags = [a for a in arguments if a.startswith("-")]
+    try:
+        return cli.main(["run", *flags, *SMALL, *(a for a in arguments if a not in flags)])
+    except SystemExit as exit:
+        return int(exit.code or 0)
+
+
+def assert_same_run(one, other):
+    """The same record but for its clock and its place."""
+    one, other = Path(one), Path(other)
+    names = {str(p.relative_to(one)) for p in one.rglob("*")}
+    assert names == {str(p.relative_to(other)) for p in other.rglob("*")}
+    for name in ("config.yaml", "overrides.yaml"):
+        assert (one / ".hydra" / name).read_text() == (other / ".hydra" / name).read_text()
+    a, b = read_run(one), read_run(other)
+    pd.testing.assert_frame_equal(
+        a.metrics.drop(columns="train_seconds"), b.metrics.drop(columns="train_seconds"), rtol=1e-9
+    )
+    assert a.summary.keys() == b.summary.keys()
+    for key in a.summary.keys() - {"train_seconds", "seconds_to_floor", "stacked", "concurrent"}:
+        value = b.summary[key]
+        assert a.summary[key] == (approx(value, rel=1e-9) if type(value) is float else value), key
+    assert len((one / "nglab.log").read_text()) > 0
+    assert (one / "loss.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        ["optimizer=sgd", "optimizer.lr=0.05,0.2", "seed=0,1"],
+        [
+            "optimizer=ngd",
+            "optimizer.damping.initial=0.1,1e-4",
+            "init.gain=1,1.2",
+            "arch.bias=true",
+        ],
+        ["optimizer=sgd", "data.noise_variance=0.1,1e-3", "data.spectrum_decay=1,5"],
+    ],
+    ids=["sgd", "ngd", "data"],
+)
+def test_stacked_jobs_leave_what_they_leave_alone(sweep, stacks):
+    assert nglab("-m", *sweep, *STACKED) == 0
+    assert stacks == [4]
+    assert nglab("-m", *sweep, "hydra.sweep.dir=alone") == 0
+    assert stacks == [4, 1, 1, 1, 1]
+    for i in range(4):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+        summary = read_run(Path(f"together/{i}")).summary
+        assert summary["status"] == "finished" and summary["stacked"] == 4
+        log = Path(f"together/{i}/nglab.log").read_text()
+        assert log.count("finished: ") == 1 and log.endswith(f"together/{i}\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_stacks_are_trained_in_processes():
+    sweep = ["optimizer=sgd", "optimizer.lr=0.05,1e3", "seed=0,1", "arch.bias=true,false"]
+    assert nglab("-m", *STACKED, *sweep, "hydra.launcher.processes=2") == 0
+    assert nglab("-m", *sweep, "hydra.sweep.dir=alone") == 0
+    for i in range(8):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+        summary = read_run(Path(f"together/{i}")).summary
+        assert summary["concurrent"] and summary["stacked"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_what_a_process_raises_ends_the_sweep_and_what_is_done_stays(monkeypatch, capsys):
+    original = run_module.run_together
+
+    def failing(configs, *rest, **more):
+        if configs[0].arch.bias:
+            raise ValueError("no such luck")
+        return original(configs, *rest, **more)
+
+    monkeypatch.setattr(run_module, "run_together", failing)
+    assert nglab("-m", *STACKED, "optimizer=sgd", "seed=range(4)", "arch.bias=true,false",
+                 "hydra.launcher.processes=2") == 1  # fmt: skip
+    assert "ValueError: no such luck" in capsys.readouterr().err
+    statuses = [read_run(folder).summary["status"] for folder in find_runs([Path("together")])]
+    assert statuses == ["finished"] * 4
+
+
+def test_mixed_jobs_are_grouped(stacks):
+    sweep = ["optimizer=sgd,ngd,ngd_exact", "optimizer.lr=0.05,0.1", *LINEAR]
+    assert nglab("-m", *sweep, *STACKED) == 0
+    assert stacks == [2, 2, 1, 1]
+    assert nglab("-m", *sweep, "hydra.sweep.dir=alone") == 0
+    for i in range(6):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+
+
+def test_large_stacks_are_split(stacks):
+    sweep = ["optimizer=sgd", "seed=range(5)", *STACKED]
+    assert nglab("-m", *sweep, "hydra.launcher.cache_mib=0.01") == 0
+    assert sum(stacks) == 5 and 1 < len(stacks) < 5
+    assert (
+        nglab("-m", *sweep[:2], STACKED[0], "hydra.launcher.memory_gib=0", "hydra.sweep.dir=b") > 0
+    )
+
+
+def test_a_diverged_member_ends_as_it_would_alone(stacks):
+    sweep = ["optimizer=sgd", "optimizer.lr=0.05,1e30", "seed=0,1"]
+    assert nglab("-m", *sweep, *STACKED) == 0
+    assert stacks == [4]
+    assert nglab("-m", *sweep, "hydra.sweep.dir=alone") == 0
+    for i in range(4):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+    runs = [read_run(Path(f"together/{i}")) for i in range(4)]
+    assert [r.summary["status"] for r in runs] == ["finished"] * 2 + ["diverged"] * 2
+    assert len(runs[3].metrics) < len(runs[0].metrics)
+    assert not np.isfinite(runs[3].metrics.test_loss.iloc[-1])
+
+
+def test_training_stops_when_every_member_has_diverged():
+    assert (
+        nglab("-m", "optimizer=sgd", "optimizer.lr=1e30,1e31", "train.passes=1e12", *STACKED) == 0
+    )
+
+
+def test_a_failing_stack_fails_each_of_its_runs_and_the_rest_goes_on(monkeypatch, capsys):
+    original = run_module.stack
+
+    def stack(problems):
+        return 1 / 0 if problems[0].optimizer.batch_size == 20 else original(problems)
+
+    monkeypatch.setattr(run_module, "stack", stack)
+    assert nglab("-m", "optimizer.batch_size=20,10", "seed=0,1", *STACKED) == 1
+    runs = [read_run(path) for path in find_runs([Path("together")])]
+    assert [r.summary["status"] for r in runs] == ["failed"] * 2 + ["finished"] * 2
+    assert "ZeroDivisionError" in runs[1].summary["traceback"]
+    assert all("Traceback" in (r.folder / "nglab.log").read_text() for r in runs[:2])
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("Traceback") == 1
+
+
+def test_ctrl_c_leaves_what_is_done_and_the_sweep_goes_on_later(monkeypatch):
+    def interrupted(problem, *args):
+        for evaluation in train(problem, *args):
+            yield evaluation
+            if evaluation.step and problem.optimizer.batch_size == 10:
+                raise KeyboardInterrupt
+
+    sweep = ["-m", "optimizer.batch_size=20,10", "seed=0,1", *STACKED]
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "train", interrupted)
+        assert nglab(*sweep) == 130
+    runs = [read_run(path) for path in find_runs([Path("together")])]
+    assert [r.summary["status"] for r in runs] == ["finished"] * 2 + ["interrupted"] * 2
+    assert [len(r.metrics) for r in runs[2:]] == [2, 2]
+    assert nglab(*sweep) == 0
+    assert nglab("-m", *sweep[1:3], "hydra.sweep.dir=alone") == 0
+    for i in range(4):
+        assert_same_run(f"together/{i}", f"alone/{i}")
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+def test_a_repeated_sweep_leaves_alone_what_is_finished(launcher, stacks):
+    sweep = ["-m", "optimizer=sgd", "seed=0,1,2", f"hydra/launcher={launcher}", "hydra.sweep.dir=s"]
+    assert nglab(*sweep) == 0
+    before = {p: p.stat().st_mtime_ns for p in Path("s").glob("[02]/**/*")}
+    Path("s/1/summary.json").unlink()  # as after a kill
+    with Path("s/1/metrics.csv").open("a") as file:
+        file.write("5,100,1.")
+    trained = len(stacks)
+    assert nglab(*sweep) == 0
+    assert stacks[trained:] == [1]
+    assert {p: p.stat().st_mtime_ns for p in Path("s").glob("[02]/**/*")} == before
+    assert nglab("-m", *sweep[1:3], "hydra.sweep.dir=alone") == 0
+    assert_same_run("s/1", "alone/1")
+
+
+def test_a_sweep_of_another_configuration_is_refused(capsys):
+    assert nglab("-m", "seed=0,1", "hydra.sweep.dir=s") == 0
+    before = {p: p.stat().st_mtime_ns for p in Path("s").rglob("*")}
+    assert nglab("-m", "seed=0,2", "hydra.sweep.dir=s") == 2
+    assert f"{Path('s/1').absolute()} holds a run already" in capsys.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in Path("s").rglob("*")} == before
+    assert nglab("-m", "seed=0,1", "hydra.sweep.dir=s", "hydra/launcher=basic") == 2
+
+
+def test_a_run_of_its_own_is_never_made_twice(capsys):
+    once = ["hydra.run.dir=once", "seed=1"]
+    assert nglab(*once) == 0
+    assert nglab(*once) == 2
+    assert "holds a run already (finished)" in capsys.readouterr().err
+    summary = json.loads(Path("once/summary.json").read_text())
+    Path("once/summary.json").write_text(json.dumps({**summary, "status": "interrupted"}))
+    assert nglab(*once) == 2  # its rows may be wanted
+    assert nglab(*once, "train.checkpoint_every=20") == 0
+    done = Path("once/summary.json").read_text()
+    Path("once/checkpoint.pt").write_text("left by a kill at the very end")
+    assert nglab(*once, "train.checkpoint_every=20") == 0  # nothing left to do
+    assert Path("once/summary.json").read_text() == done
+    assert not Path("once/checkpoint.pt").exists()
+
+
+def test_two_processes_never_share_a_folder(capsys):
+    from nglab.runs.ownership import alone_in
+
+    for folder, command in (
+        ("s", ["-m", "seed=0,1", "hydra.sweep.dir=s"]),
+        ("r", ["hydra.run.dir=r"]),
+    ):
+        Path(folder).mkdir()
+        with alone_in(Path(folder)):
+            assert nglab(*command) == 2
+        assert "another nglab is at work there" in capsys.readouterr().err
+        shutil.rmtree(folder)
+        assert nglab(*command) == 0
+
+
+def test_help_names_the_launchers(capsys):
+    nglab("--help")
+    shown = capsys.readouterr().out
+    assert "hydra/launcher: sequential, stacked" in shown
+
+
+@pytest.mark.parametrize(
+    ("launcher", "settings"),
+    [("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["hydra.launcher.timeout_min=5"])],
+)
+def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_path):
+    """They work in processes of their own, beside one another: the summaries and the axis of the clock say so."""
+    sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
+    overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
+    command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
+    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0
+    for job in ("0", "1"):
+        theirs, ours = read_run(tmp_path / "there" / job), read_run(tmp_path / "here" / job)
+        columns = ["examples_seen", "test_loss"]
+        np.testing.assert_allclose(theirs.metrics[columns], ours.metrics[columns], rtol=1e-12)
+        assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
+        assert not ours.summary["concurrent"]
+    assert "beside" in seconds_label([theirs.summary]) != seconds_label([ours.summary])
