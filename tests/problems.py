@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.optimizer import Task
 
 NETWORKS = {
     "square": Network((4, 4, 4, 4)),
@@ -39,6 +41,11 @@ def random_params(network: Network, seed: int = 0) -> Layers:
 def random_batch(network: Network, examples: int = 7, seed: int = 0) -> tuple[Tensor, Tensor]:
     x = randn(examples, network.widths[0], seed=seed + 2)
     return x, randn(examples, network.widths[-1], seed=seed + 3)
+
+
+def task_of(network: Network, input_moment: Tensor | None = None) -> Task:
+    """What a method is told where nothing but the network matters."""
+    return Task(network, Gaussian(), steps=1, input_moment=input_moment)
 
 
 def replicas(network: Network, count: int) -> tuple[list[Layers], Layers]:

@@ -67,8 +67,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
     for owner, name, part in CALLS:
         parts = cycle([FORWARD, AGAIN]) if part == FORWARD else cycle([part])
         timed = recorder.timed(getattr(owner, name), parts)
-        static = isinstance(vars(owner)[name], staticmethod)
-        setattr(owner, name, staticmethod(timed) if static else timed)
+        setattr(owner, name, timed)
     try:
         yield
     finally:

@@ -13,9 +13,10 @@ from torch import Tensor
 from nglab.bench.cases import Case, layers_of, plain_parameters, sequential
 from nglab.bench.timing import Step
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
-from nglab.optimizers.optimizer import Optimizer
+from nglab.optimizers.optimizer import Optimizer, Task
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 
@@ -187,7 +188,9 @@ def jax_forward(case: Case, parameters: Any, x: Any) -> Any:
 def nglab_step(case: Case, optimizer: Optimizer) -> Step:
     """What nglab's training loop does between two evaluations."""
     params = case.params.map(torch.clone)
-    state = optimizer.init(case.network, params, lambda purpose: [stream(0, purpose)])
+    state = optimizer.init(
+        Task(case.network, Gaussian(), 1), params, lambda purpose: [stream(0, purpose)]
+    )
 
     @torch.inference_mode()
     def step() -> Sequence[Tensor]:
@@ -200,7 +203,7 @@ def nglab_step(case: Case, optimizer: Optimizer) -> Step:
 
 
 def nglab_sgd(case: Case) -> Step:
-    return nglab_step(case, SGD(case.lr, case.batch_size))
+    return nglab_step(case, SGD(lr=case.lr, batch_size=case.batch_size))
 
 
 def nglab_ngd(case: Case, samples: int = 1) -> Step:
@@ -209,7 +212,13 @@ def nglab_ngd(case: Case, samples: int = 1) -> Step:
 
 
 def make_ngd(batch_size: int, samples: int) -> NGD:
-    return NGD(1.0, batch_size, samples, LevenbergMarquardt(1e-2, 1e-8), "equal")
+    return NGD(
+        lr=1.0,
+        batch_size=batch_size,
+        samples=samples,
+        damping=LevenbergMarquardt(1e-2, 1e-8),
+        split="equal",
+    )
 
 
 SGD_STEPS: dict[str, Maker] = {

@@ -21,6 +21,7 @@ from nglab.networks.network import Network
 from nglab.networks.passes import Errors, backward, forward, gradient
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
+from nglab.optimizers.optimizer import Task
 from nglab.randomness import stream
 from nglab.training.loop import train
 from nglab.training.problem import Problem
@@ -49,8 +50,14 @@ def ngd_step(
 ) -> tuple[Tensor, float]:
     """Δθ of one step of Eq. 20, and its ρ."""
     params, x, y = params_and_batch(network, examples)
-    optimizer = NGD(lr, examples, samples, LevenbergMarquardt(damping, 0.0), "equal")
-    state = optimizer.init(network, params, lambda purpose: [rng(seed)])
+    optimizer = NGD(
+        lr=lr,
+        batch_size=examples,
+        samples=samples,
+        damping=LevenbergMarquardt(damping, 0.0),
+        split="equal",
+    )
+    state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [rng(seed)])
     before = flatten(params)
     after, state = optimizer.step(params, state, x, y)
     return flatten(after) - before, float(state.reduction_ratio)
@@ -67,7 +74,7 @@ def factors(network: Network, seed: int = 5) -> list[tuple[Tensor, Tensor]]:
     params, x, _ = params_and_batch(network)
     activations = forward(network, params, x)
     errors = Errors(network, EXAMPLES, 1, params[0])
-    Gaussian.sample_error(errors.output, [rng(seed)])
+    Gaussian().sample_error(activations.output, [rng(seed)], out=errors.output)
     backward(network, params, activations, errors)
     pairs = zip(errors.layers, activations.inputs, strict=True)
     return [(e.mT @ e / EXAMPLES, v.mT @ v / EXAMPLES) for e, v in pairs]
@@ -154,8 +161,15 @@ def predicted_decrease() -> Result:
         )
     network = Network((5, 3))
     params, x, y = params_and_batch(network)
-    optimizer = NGDExact(lr, EXAMPLES, "eq16", 1e-7, LevenbergMarquardt(0.0, 0.0))
-    state = optimizer.init(network, params, lambda purpose: [])
+    optimizer = NGDExact(
+        statistics="batch",
+        lr=lr,
+        batch_size=EXAMPLES,
+        form="eq16",
+        cutoff=1e-7,
+        damping=LevenbergMarquardt(0.0, 0.0),
+    )
+    state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [])
     _, state = optimizer.step(params, state, x, y)
     checks.append(
         Check("ρ of an exact step on one layer", float(state.reduction_ratio), 1 - 1e-8, 1 + 1e-8)
@@ -219,9 +233,16 @@ def few_samples() -> Result:
 def exact_step(damping: float) -> Tensor:
     """Eq. 20 with Λ̃_i = B_iᵀB_i (Eq. 14), which is K = ∞."""
     params, x, y = params_and_batch(NETWORK)
-    optimizer = NGDExact(1.0, EXAMPLES, "eq16", 1e-7, LevenbergMarquardt(damping, 0.0))
+    optimizer = NGDExact(
+        statistics="batch",
+        lr=1.0,
+        batch_size=EXAMPLES,
+        form="eq16",
+        cutoff=1e-7,
+        damping=LevenbergMarquardt(damping, 0.0),
+    )
     before = flatten(params)
-    state = optimizer.init(NETWORK, params, lambda purpose: [])
+    state = optimizer.init(Task(NETWORK, Gaussian(), 1), params, lambda purpose: [])
     return flatten(optimizer.step(params, state, x, y)[0]) - before
 
 
@@ -232,9 +253,17 @@ def loss_reached(samples: int) -> float:
     """
     network = Network((6, 6, 6, 6))
     dataset = teacher_dataset(network, 3, 2000, 1000, 1e-4, 2.0, 1.0)
-    optimizer = NGD(1.0, 200, samples, LevenbergMarquardt(1e-2, 1e-6), "equal")
+    optimizer = NGD(
+        lr=1.0,
+        batch_size=200,
+        samples=samples,
+        damping=LevenbergMarquardt(1e-2, 1e-6),
+        split="equal",
+    )
     student = random_parameters(network, 1.0, stream(3, "student"))
-    problem = Problem(network, dataset, student, optimizer, lambda purpose: [stream(3, purpose)])
+    problem = Problem(
+        network, Gaussian(), dataset, student, optimizer, lambda purpose: [stream(3, purpose)]
+    )
     *_, last = train(problem, 10, 20_000)
     assert dataset.minimum_loss is not None
     return float(last.test_loss) / dataset.minimum_loss

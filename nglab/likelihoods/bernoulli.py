@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from nglab.likelihoods.likelihood import _draw
+from nglab.likelihoods.likelihood import Likelihood, _draw
 
 
-class Bernoulli:
+class Bernoulli(Likelihood):
     """Independent y_j ∈ {0, 1} with P(y_j = 1) = σ(z_j): F_R = H_L = diag σ(z)(1 − σ(z))."""
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import _draw
+from nglab.likelihoods.likelihood import Likelihood, _draw
 
 
-class Categorical:
+class Categorical(Likelihood):
     """Softmax inside L: L = −yᵀz + log Σ_j exp z_j, z logits, y one-hot or class probabilities (M §8).
 
     With p = softmax(z), F_R = H_L = S = diag p − ppᵀ.
@@ -35,7 +35,7 @@ def softmax_jacobian_times(p: Tensor, u: Tensor) -> Tensor:
     return p * (u - (p * u).sum(-1, keepdim=True))
 
 
-class CategoricalProbabilities:
+class CategoricalProbabilities(Likelihood):
     """r(y|z) = z_y: z holds the class probabilities themselves, L = −Σ_j y_j log z_j, y one-hot.
 
     F_R = diag 1/z, H_L = diag y/z².
@@ -62,7 +62,7 @@ class CategoricalProbabilities:
         return y * u / z.square()
 
 
-class SoftmaxInNetwork:
+class SoftmaxInNetwork(Likelihood):
     """Softmax inside f: the softmax is the network's last step, and the loss is one of probabilities.
 
     z is the input of the softmax, as in `Categorical`, and loss, error and Fisher are the same. `hessian_times` is

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from nglab.errors import InputError
-from nglab.likelihoods.likelihood import _draw, _normal_like
+from nglab.likelihoods.likelihood import Likelihood, _draw, _normal_like
 
 
-class GaussianMean:
+class GaussianMean(Likelihood):
     """r(y|z) = N(y; z, Σ̃) with a fixed Σ̃ `[n, n]`: F_R = H_L = Σ̃⁻¹.
 
     Raises InputError where Σ̃ is not symmetric positive definite.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import _draw, _normal_like
+from nglab.likelihoods.likelihood import Likelihood, _draw, _normal_like
 
 
-class GaussianNatural:
+class GaussianNatural(Likelihood):
     """r(y|z) = N(y; μ, Σ) of natural parameters z = (Σ⁻¹μ, vec Σ⁻¹), so n = d + d² (M §8).
 
     log r = zᵀT(y) − log Z(z) with T = (y, −½ vec yyᵀ) and log Z = ½ μᵀΣ⁻¹μ − ½ log det Σ⁻¹. Of the matrix in z only

@@ -1,35 +1,62 @@
 """Output densities r(y|z) of the network's output z = x_L, with L(y, z) = −log r(y|z).
 
 Layout: z and errors are `[..., M, n]`, y is `[..., M, n_y]`, one example a row; u is `[..., M, n]` and z
-broadcasts against it. Nothing here averages over examples except `Gaussian.loss`; outputs are summed.
+broadcasts against it. Outputs are summed; only `loss` averages over examples.
 F_R and H_L are applied, never stored: `output_fisher` and `output_hessian` build them for small n.
 M = Martens (2014), section and equation numbers are his.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 
-class Likelihood(Protocol):
-    """What curvature and methods ask of r(y|z)."""
+@dataclass(frozen=True)
+class Likelihood(ABC):
+    """What training, curvature and claims ask of r(y|z). A new one defines the abstract methods; the rest follows.
 
+    `columns` are the likelihood's own figures of an evaluation, beside the loss: name → meaning and unit, as `measures`
+    gives them; the record has them as `test_<name>`.
+    """
+
+    columns: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         """L(y, z) of each example `[..., M]`, up to a term that depends on y alone."""
 
+    @abstractmethod
     def error(self, z: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
         """e_L = −∂L/∂z = ∇_z log r(y|z), `[..., M, n]`."""
 
+    @abstractmethod
     def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """y ~ r(·|z). One generator draws everything; several draw one replica `z[r]` each."""
 
+    @abstractmethod
     def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
         """F_R u with F_R = E_{y~r}[∇ log r ∇ log rᵀ] (M §8), example by example."""
 
+    @abstractmethod
     def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         """H_L u with H_L = ∂²L/∂z² (M Eq. 2), example by example."""
+
+    def loss(self, z: Tensor, y: Tensor, error: Tensor | None = None) -> Tensor:
+        """h, the mean of L over the examples, `[...]`; `error` is e_L where it has been made already."""
+        return self.losses(z, y).mean(-1)
+
+    def sample_error(self, z: Tensor, generators: Sequence[torch.Generator], out: Tensor) -> Tensor:
+        """e_L `[..., K, M, n]`, in `out`, for K targets an example drawn from the model: of z `[..., M, n]`."""
+        z = z.unsqueeze(-3).expand(out.shape)
+        return self.error(z, self.sample(z, generators), out=out)
+
+    def measures(self, z: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """What `columns` names, each `[...]`."""
+        return {}
 
 
 def output_fisher(likelihood: Likelihood, z: Tensor) -> Tensor:

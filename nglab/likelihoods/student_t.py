@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import _draw, _normal_like
+from nglab.likelihoods.likelihood import Likelihood, _draw, _normal_like
 
 
-class StudentT:
+class StudentT(Likelihood):
     """Independent y_j = z_j + s t_ν: not an exponential family, F_R ≠ H_L, and L is not convex in z.
 
     With r = y − z: L = ½(ν+1) log(1 + r²/νs²), F_R = (ν+1)/((ν+3)s²) I and

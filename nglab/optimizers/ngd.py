@@ -1,19 +1,16 @@
 """Online natural gradient descent of Bernacchia, Lengyel & Hennequin (2018), Eqs. 20 and 21."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt, as_like
 from nglab.curvature.kronecker import KroneckerFactors
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks import products
 from nglab.networks.layers import Layers
-from nglab.networks.network import Network
 from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
-from nglab.optimizers.optimizer import Streams
+from nglab.optimizers.optimizer import Optimizer, Streams, Task
 
 CEILING = 10.0
 
@@ -22,7 +19,7 @@ CEILING = 10.0
 class NGDState:
     """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept memory."""
 
-    network: Network
+    task: Task
     rate: Tensor  # α `[..., 1, 1]`
     rule: LevenbergMarquardt  # of λ
     predicted_share: Tensor  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
@@ -41,8 +38,8 @@ class NGDState:
     trial: Layers  # the parameters after the step, until it is taken
 
 
-@dataclass(frozen=True)
-class NGD:
+@dataclass(frozen=True, kw_only=True)
+class NGD(Optimizer):
     """ΔW_i = (α/L) (Λ̃_i + √λ I)⁻¹ ⟨e_i x_{i-1}ᵀ⟩ (Λ_i + √λ I)⁻¹ with adaptive λ (Eqs. 20, 21).
 
     Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩ over the batch; Λ̃_i = ⟨e_i e_iᵀ⟩ over K backward passes of targets sampled from the model.
@@ -53,18 +50,16 @@ class NGD:
     brings back runs whose first steps leave the region where any quadratic model holds.
     """
 
-    lr: float | Tensor  # α
-    batch_size: int  # M
     samples: int  # K
     damping: LevenbergMarquardt  # the rule of λ
     split: str  # how √λ is divided between the factors: equal or pi
-    graph_steps: ClassVar[int] = 1
 
-    def init(self, network: Network, params: Layers, streams: Streams) -> NGDState:
+    def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
+        network = task.network
         per_replica = params[0].new_zeros(params.leading)
         alpha = per_replica + as_like(self.lr, per_replica)
         return NGDState(
-            network,
+            task,
             rate=alpha[..., None, None],
             rule=self.damping.like(per_replica),
             predicted_share=alpha - alpha**2 / 2,
@@ -84,12 +79,15 @@ class NGD:
     def step(
         self, params: Layers, state: NGDState, x: Tensor, y: Tensor
     ) -> tuple[Layers, NGDState]:
-        network, activations, errors = state.network, state.activations, state.errors
+        network, likelihood = state.task.network, state.task.likelihood
+        activations, errors = state.activations, state.errors
 
         forward(network, params, x, activations)
-        true_error = Gaussian.error(activations.output, y, out=errors.output.select(-3, 0))
-        Gaussian.sample_error(errors.output.narrow(-3, 1, self.samples), state.generators)
-        loss = Gaussian.loss(true_error)
+        true_error = likelihood.error(activations.output, y, out=errors.output.select(-3, 0))
+        likelihood.sample_error(
+            activations.output, state.generators, out=errors.output.narrow(-3, 1, self.samples)
+        )
+        loss = likelihood.loss(activations.output, y, true_error)
         backward(network, params, activations, errors)
 
         torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
@@ -100,8 +98,8 @@ class NGD:
             torch.addcmul(w, state.rate, d, value=1 / network.depth, out=trial)
 
         forward(network, state.trial, x, activations)
-        Gaussian.error(activations.output, y, out=true_error)
-        trial_loss = Gaussian.loss(true_error)
+        likelihood.error(activations.output, y, out=true_error)
+        trial_loss = likelihood.loss(activations.output, y, true_error)
         predicted = state.predicted_share * decrease
         taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
         for w, trial in zip(params.pieces, state.trial.pieces, strict=True):
@@ -140,7 +138,7 @@ class NGD:
             state.gradient.pieces, state.direction.pieces, state.trial.pieces, strict=True
         ):
             decrease += torch.mul(d, g, out=product).sum((0, -2, -1))
-        return decrease.div_(state.network.depth), solved
+        return decrease.div_(state.task.network.depth), solved
 
     def diagnostics(self, state: NGDState) -> dict[str, Tensor]:
         return {

@@ -1,6 +1,6 @@
 """Natural-gradient descent with the exact expressions for deep linear networks (nglab/linear.py), damped."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -9,18 +9,17 @@ from torch import Tensor
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt, as_like
 from nglab.curvature.deep_linear import FORMS, Whitened, second_moment_root, whiten
 from nglab.errors import InputError
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.networks.passes import Activations, forward
-from nglab.optimizers.optimizer import Streams
+from nglab.optimizers.optimizer import Optimizer, Streams, Task
 
 
 @dataclass
 class NGDExactState:
     """λ, ρ and the count of steps not taken; kept memory; K and K⁺ of a known Σ = K Kᵀ."""
 
-    network: Network
+    task: Task
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
     skipped_steps: Tensor  # steps that were not finite
@@ -29,32 +28,31 @@ class NGDExactState:
     root: tuple[Tensor, Tensor] | None
 
 
-@dataclass(frozen=True)
-class NGDExact:
+@dataclass(frozen=True, kw_only=True)
+class NGDExact(Optimizer):
     """W_i ← W_i + α δ_i with δ from `form`, damped by an adaptive λ (Eq. 21).
 
     eq16      Eq. 16, its pseudo-inverses damped by √λ: Eq. 20 with Λ̃_i known from the weights, not sampled
     shells    the natural gradient of every deep linear network, its pseudo-inverses damped by √λ
     tikhonov  (F + λI)⁻¹ ∇h
 
-    Σ is `input_moment` where it is known, else the batch's ⟨x xᵀ⟩. Linear networks without bias, one at a time.
+    Σ is the batch's ⟨x xᵀ⟩, or the data's own. Linear networks without bias, one at a time.
     """
 
-    lr: float  # α
-    batch_size: int  # M
+    statistics: str  # Σ of the batch, or "population": the data's own, where they know it
     form: str  # a key of FORMS
     cutoff: float  # singular values below cutoff × the norm count as zero: what a layer cannot move, Σ's null space
     damping: LevenbergMarquardt  # the rule of λ
-    input_moment: Tensor | None = field(default=None, compare=False)  # Σ `[n_0, n_0]`
     graph_steps: ClassVar[int] = 0  # its decompositions have the host look for errors
 
-    def init(self, network: Network, params: Layers, streams: Streams) -> NGDExactState:
+    def init(self, task: Task, params: Layers, streams: Streams) -> NGDExactState:
+        network = task.network
         """Raises InputError where the network is not linear, has a bias, or is a stack."""
         demand_linear(network, params)
         zero = params[0].new_zeros(())
-        moment = self.input_moment
+        moment = task.input_moment if self.statistics == "population" else None
         return NGDExactState(
-            network,
+            task,
             damping=zero + as_like(self.damping.initial, zero),
             reduction_ratio=zero.clone(),
             skipped_steps=zero.clone(),
@@ -93,8 +91,9 @@ class NGDExact:
 
     def _loss(self, params: Layers, state: NGDExactState, x: Tensor, y: Tensor) -> Tensor:
         """h of the batch; e_L stays in `state.error`."""
-        output = forward(state.network, params, x, state.activations).output
-        return Gaussian.loss(Gaussian.error(output, y, out=state.error))
+        output = forward(state.task.network, params, x, state.activations).output
+        error = state.task.likelihood.error(output, y, out=state.error)
+        return state.task.likelihood.loss(output, y, error)
 
     def _whiten(self, params: Layers, state: NGDExactState, x: Tensor) -> Whitened:
         """The network with the residual ⟨e_L xᵀ⟩ Σ⁺ of this batch; Σ̃ = I."""

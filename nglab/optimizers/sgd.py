@@ -7,18 +7,16 @@ from typing import ClassVar
 from torch import Tensor
 
 from nglab.curvature.damping.levenberg_marquardt import as_like
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.layers import Layers
-from nglab.networks.network import Network
 from nglab.networks.passes import Activations, Errors, backward, forward
-from nglab.optimizers.optimizer import Streams
+from nglab.optimizers.optimizer import Optimizer, Streams, Task
 
 
 @dataclass
 class SGDState:
     """The buffers of one step, and α/M as the output error is multiplied by it."""
 
-    network: Network
+    task: Task
     activations: Activations
     errors: Errors
     errors_transposed: list[Tensor]
@@ -27,21 +25,20 @@ class SGDState:
     rate: Tensor  # α / M, `[1, 1]` or `[replicas, 1, 1]`; PyTorch would make a tensor of a float at each step
 
 
-@dataclass(frozen=True)
-class SGD:
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
     """The baseline. Nothing is allocated in a step: three products a layer, written into kept buffers.
 
     Backpropagation is linear in e_L, so α/M multiplies e_L once and each product e_iᵀ x_{i-1} is added to W_i as it is.
     """
 
-    lr: float | Tensor  # α
-    batch_size: int  # M
     graph_steps: ClassVar[int] = 10
 
-    def init(self, network: Network, params: Layers, streams: Streams) -> SGDState:
+    def init(self, task: Task, params: Layers, streams: Streams) -> SGDState:
+        network = task.network
         errors = Errors(network, self.batch_size, 1, params[0])
         return SGDState(
-            network,
+            task,
             Activations(network, self.batch_size, params[0]),
             errors,
             [e.mT for e in errors.layers.batched],
@@ -54,15 +51,13 @@ class SGD:
         self, params: Layers, state: SGDState, x: Tensor, y: Tensor
     ) -> tuple[Layers, SGDState]:
         activations, errors = state.activations, state.errors
-        forward(state.network, params, x, activations)
-        Gaussian.error(activations.output, y, out=state.output_error).mul_(state.rate)
-        backward(state.network, params, activations, errors)
+        network, likelihood = state.task.network, state.task.likelihood
+        forward(network, params, x, activations)
+        likelihood.error(activations.output, y, out=state.output_error).mul_(state.rate)
+        backward(network, params, activations, errors)
         for add_, w, e_t, x_in in zip(
             state.add_products, params.batched, state.errors_transposed, activations.inputs.batched,
             strict=True,
         ):  # fmt: skip
             add_(w, e_t, x_in)  # W_i += e_iᵀ x_{i-1}
         return params, state
-
-    def diagnostics(self, state: SGDState) -> dict[str, Tensor]:
-        return {}

@@ -14,6 +14,7 @@ from torch import Tensor
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.dataset import Dataset
 from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
@@ -201,12 +202,14 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
     student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
     return Problem(
         network=network,
+        likelihood=Gaussian(),
         dataset=dataset or build_dataset(config, network).to(dtype, device),
         params=student.map(lambda stack: stack.to(device, dtype)),
         optimizer=build_optimizer(config),
         streams=lambda purpose: [
             stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
         ],
+        input_moment=input_moment(config) if isinstance(config.data, TeacherConfig) else None,
         cuda_graph=config.train.cuda_graph,
     )
 
@@ -248,12 +251,24 @@ def build_dataset(config: Config, network: Network) -> Dataset:
 def build_optimizer(config: Config) -> Optimizer:
     chosen = config.optimizer
     if isinstance(chosen, SGDConfig):
-        return SGD(chosen.lr, chosen.batch_size)
+        return SGD(lr=chosen.lr, batch_size=chosen.batch_size)
     rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
     if isinstance(chosen, NGDConfig):
-        return NGD(chosen.lr, chosen.batch_size, chosen.samples, rule, chosen.damping.split)
-    moment = input_moment(config) if chosen.statistics == "population" else None
-    return NGDExact(chosen.lr, chosen.batch_size, chosen.form, chosen.cutoff, rule, moment)
+        return NGD(
+            lr=chosen.lr,
+            batch_size=chosen.batch_size,
+            samples=chosen.samples,
+            damping=rule,
+            split=chosen.damping.split,
+        )
+    return NGDExact(
+        lr=chosen.lr,
+        batch_size=chosen.batch_size,
+        statistics=chosen.statistics,
+        form=chosen.form,
+        cutoff=chosen.cutoff,
+        damping=rule,
+    )
 
 
 def input_moment(config: Config) -> Tensor:

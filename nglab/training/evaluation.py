@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.layers import Layers
 from nglab.networks.passes import Activations, forward, matrix_outputs
 from nglab.training.problem import Problem
@@ -63,4 +62,4 @@ class Evaluator:
             if examples not in self.buffers:
                 self.buffers[examples] = Activations(network, examples, params[0])
             z = forward(network, params, x, self.buffers[examples]).output
-        return Gaussian.loss(Gaussian.error(z, y, out=z))
+        return self.problem.likelihood.loss(z, y)

@@ -35,7 +35,8 @@ def train(
     with limited_to(threads):
         warm_up(problem, batches)
     evaluate = Evaluator(problem)
-    state = optimizer.init(problem.network, problem.params, problem.streams)
+    last = max(1, round(passes * batches.steps_per_pass))
+    state = optimizer.init(problem.task(last), problem.params, problem.streams)
     loop = Loop(problem.params, state, batches, Clock(problem.params[0].device))
     if snapshot is None:
         yield evaluate(loop, {})
@@ -46,7 +47,6 @@ def train(
         if problem.cuda_graph
         else None
     )
-    last = max(1, round(passes * batches.steps_per_pass))
     while loop.step < last:
         within_pass = loop.step % batches.steps_per_pass
         seen = loop.step * optimizer.batch_size
@@ -72,5 +72,5 @@ def warm_up(problem: Problem, batches: Batches) -> None:
     generators = [torch.Generator(device=problem.params[0].device).manual_seed(0)]
     replicas = len(problem.members) if problem.members is not None else 1
     params = problem.params.map(torch.clone)
-    state = problem.optimizer.init(problem.network, params, lambda purpose: generators * replicas)
+    state = problem.optimizer.init(problem.task(1), params, lambda purpose: generators * replicas)
     problem.optimizer.step(params, state, *batches.example(params.leading))

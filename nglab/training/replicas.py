@@ -22,9 +22,12 @@ def stack(problems: Sequence[Problem]) -> Problem:
     first = problems[0]
     if any(p.network != first.network for p in problems):
         raise InputError("problems of different networks cannot be stacked")
+    if any(p.likelihood != first.likelihood for p in problems):
+        raise InputError("problems of different likelihoods cannot be stacked")
     distinct = list({id(p.dataset): p.dataset for p in problems}.values())
     return Problem(
         network=first.network,
+        likelihood=first.likelihood,
         dataset=concatenate(distinct),
         params=Layers(
             first.network,

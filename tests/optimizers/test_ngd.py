@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, natural_gradient_step, squared_error
-from problems import NETWORKS, random_batch, random_params, replicas, rng
+from problems import NETWORKS, random_batch, random_params, replicas, rng, task_of
 from torch.testing import assert_close
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
@@ -11,7 +11,9 @@ M = 24
 
 
 def ngd(damping: float = 0.1, lr: float = 0.7, samples: int = 2, split: str = "equal") -> NGD:
-    return NGD(lr, M, samples, LevenbergMarquardt(damping, 1e-8), split)
+    return NGD(
+        lr=lr, batch_size=M, samples=samples, damping=LevenbergMarquardt(damping, 1e-8), split=split
+    )
 
 
 def stream(purpose: str) -> list[torch.Generator]:
@@ -20,7 +22,7 @@ def stream(purpose: str) -> list[torch.Generator]:
 
 
 def one_step(optimizer, network, params, x, y):
-    state = optimizer.init(network, params, stream)
+    state = optimizer.init(task_of(network), params, stream)
     return optimizer.step(params.map(torch.clone), state, x, y)
 
 
@@ -95,7 +97,9 @@ def test_a_failed_factorisation_skips_the_step_and_raises_the_damping():
     network = NETWORKS["square"]
     params, (x, y) = random_params(network), random_batch(network, M)
     x = torch.zeros_like(x)  # Λ = 0; with λ = 0 nothing can be factorised
-    optimizer = NGD(1.0, M, 1, LevenbergMarquardt(0.0, 1e-8), "equal")
+    optimizer = NGD(
+        lr=1.0, batch_size=M, samples=1, damping=LevenbergMarquardt(0.0, 1e-8), split="equal"
+    )
     new, state = one_step(optimizer, network, params, x, y)
     for w, old in zip(new, params, strict=True):
         assert torch.equal(w, old)
@@ -119,13 +123,21 @@ def test_a_stack_steps_as_its_members_do(name):
     lr = torch.tensor([0.2, 0.5, 1.0])
     batches = [random_batch(network, M, seed=20 * r) for r in range(3)]
     x, y = (torch.stack(t) for t in zip(*batches, strict=True))
-    optimizer = NGD(lr, M, 2, LevenbergMarquardt(damping, 1e-8), "equal")
-    state = optimizer.init(network, stacked, lambda purpose: [rng(r) for r in range(3)])
+    optimizer = NGD(
+        lr=lr, batch_size=M, samples=2, damping=LevenbergMarquardt(damping, 1e-8), split="equal"
+    )
+    state = optimizer.init(task_of(network), stacked, lambda purpose: [rng(r) for r in range(3)])
     for _ in range(3):
         stacked, state = optimizer.step(stacked, state, x, y)
     for r, params in enumerate(singles):
-        alone = NGD(float(lr[r]), M, 2, LevenbergMarquardt(float(damping[r]), 1e-8), "equal")
-        one = alone.init(network, params, lambda purpose, r=r: [rng(r)])
+        alone = NGD(
+            lr=float(lr[r]),
+            batch_size=M,
+            samples=2,
+            damping=LevenbergMarquardt(float(damping[r]), 1e-8),
+            split="equal",
+        )
+        one = alone.init(task_of(network), params, lambda purpose, r=r: [rng(r)])
         for _ in range(3):
             params, one = alone.step(params, one, x[r], y[r])
         assert_close(state.damping[r], one.damping, check_dtype=False)
@@ -138,7 +150,7 @@ def test_damping_stays_bounded_at_the_floor():
     network = NETWORKS["square"]
     params, (x, _) = random_params(network), random_batch(network, M)
     optimizer = ngd(damping=1e-2, lr=1.0, samples=1)
-    state = optimizer.init(network, params, stream)
+    state = optimizer.init(task_of(network), params, stream)
     from nglab.networks.passes import forward
 
     y = forward(network, params, x).output.clone()  # the loss is zero already

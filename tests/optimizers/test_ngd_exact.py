@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, squared_error
-from problems import NETWORKS, randn, random_batch, random_params, replicas
+from problems import NETWORKS, randn, random_batch, random_params, replicas, task_of
 from torch.testing import assert_close
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
@@ -15,12 +15,19 @@ M = 24
 LINEAR = ["square", "expanding", "bottleneck", "unequal ends", "one layer"]
 
 
-def ngd_exact(form="shells", damping=0.1, lr=0.7, moment=None, least=1e-8) -> NGDExact:
-    return NGDExact(lr, M, form, 1e-6, LevenbergMarquardt(damping, least), moment)
+def ngd_exact(form="shells", damping=0.1, lr=0.7, statistics="batch", least=1e-8) -> NGDExact:
+    return NGDExact(
+        lr=lr,
+        batch_size=M,
+        form=form,
+        cutoff=1e-6,
+        damping=LevenbergMarquardt(damping, least),
+        statistics=statistics,
+    )
 
 
-def one_step(optimizer, network, params, x, y):
-    state = optimizer.init(network, params, lambda purpose: [])
+def one_step(optimizer, network, params, x, y, moment=None):
+    state = optimizer.init(task_of(network, moment), params, lambda purpose: [])
     return optimizer.step(params.map(torch.clone), state, x, y)
 
 
@@ -78,8 +85,9 @@ def test_a_known_input_moment_takes_the_place_of_the_batchs():
     network = NETWORKS["bottleneck"]
     params, (x, y) = random_params(network), random_batch(network, M)
     batch, _ = one_step(ngd_exact(), network, params, x, y)
-    same, _ = one_step(ngd_exact(moment=x.T @ x / M), network, params, x, y)
-    other, _ = one_step(ngd_exact(moment=torch.eye(6)), network, params, x, y)
+    population = ngd_exact(statistics="population")
+    same, _ = one_step(population, network, params, x, y, x.T @ x / M)
+    other, _ = one_step(population, network, params, x, y, torch.eye(6))
     for ours, alike, different in zip(batch, same, other, strict=True):
         assert_close(ours, alike)
         assert not torch.allclose(ours, different, rtol=1e-2)
@@ -90,7 +98,7 @@ def test_it_trains_a_bottleneck_to_the_floor(form):
     network = Network((8, 5, 2, 5, 8))
     params, teacher = random_params(network, 0), random_params(network, 100)
     optimizer = ngd_exact(form, damping=1e-3, lr=1.0)
-    state = optimizer.init(network, params, lambda purpose: [])
+    state = optimizer.init(task_of(network), params, lambda purpose: [])
     losses = []
     for seed in range(80):
         x = randn(M, 8, seed=seed)
@@ -118,8 +126,15 @@ def test_dead_inputs_and_dead_weights_give_no_nan(form, dtype):
     params, (x, y) = random_params(network).map(lambda w: w.to(dtype)), random_batch(network, M)
     params[1].zero_()
     x[:, 0] = 0
-    optimizer = NGDExact(1.0, M, form, 1e-3, LevenbergMarquardt(1e-8, 1e-8))
-    state = optimizer.init(network, params, lambda purpose: [])
+    optimizer = NGDExact(
+        statistics="batch",
+        lr=1.0,
+        batch_size=M,
+        form=form,
+        cutoff=1e-3,
+        damping=LevenbergMarquardt(1e-8, 1e-8),
+    )
+    state = optimizer.init(task_of(network), params, lambda purpose: [])
     for _ in range(5):
         params, state = optimizer.step(params, state, x.to(dtype), y.to(dtype))
         assert all(w.isfinite().all() for w in params)
@@ -140,16 +155,16 @@ def test_weights_whose_products_overflow_are_left_as_they_are(form):
 def test_other_networks_are_refused(name):
     network = NETWORKS[name]
     with pytest.raises(InputError, match=r"arch\.activation=identity"):
-        ngd_exact().init(network, random_params(network), lambda purpose: [])
+        ngd_exact().init(task_of(network), random_params(network), lambda purpose: [])
 
 
 def test_a_bias_is_refused():
     network = Network((3, 2), bias=True)
     with pytest.raises(InputError, match="bias"):
-        ngd_exact().init(network, random_params(network), lambda purpose: [])
+        ngd_exact().init(task_of(network), random_params(network), lambda purpose: [])
 
 
 def test_a_stack_is_refused():
     network = NETWORKS["square"]
     with pytest.raises(InputError, match="stack"):
-        ngd_exact().init(network, replicas(network, 2)[1], lambda purpose: [])
+        ngd_exact().init(task_of(network), replicas(network, 2)[1], lambda purpose: [])

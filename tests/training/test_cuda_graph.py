@@ -4,13 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from problems import randn, rng
+from problems import randn, rng, task_of
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.teacher import teacher_dataset
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
@@ -29,9 +30,13 @@ NETWORKS = {
 }
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
-    "sgd": lambda stacked: SGD(RATES if stacked else 0.01, M),
+    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M),
     "ngd": lambda stacked: NGD(
-        1.0, M, 2, LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8), "pi"
+        lr=1.0,
+        batch_size=M,
+        samples=2,
+        damping=LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
+        split="pi",
     ),
 }
 
@@ -95,7 +100,13 @@ def problem(name, network, stacked, device="cpu"):
     y = randn(7, *leading, M, network.widths[-1], seed=2).to(device)
     optimizer = OPTIMIZERS[name](stacked)
     generators = [torch.Generator(device).manual_seed(r) for r in range(count)]
-    return optimizer, params, optimizer.init(network, params, lambda _: generators), x, y
+    return (
+        optimizer,
+        params,
+        optimizer.init(task_of(network), params, lambda _: generators),
+        x,
+        y,
+    )
 
 
 def plain(name, network, stacked, device="cpu"):
@@ -135,6 +146,7 @@ def test_a_run_of_captured_steps_is_a_run(name, monkeypatch):
         network = NETWORKS["tanh"]
         return list(train(Problem(
             network,
+            Gaussian(),
             teacher_dataset(network, 0, 20 * M, 30, 1e-2, 5.0, 1.0),
             random_parameters(network, 1.0, rng(1)),
             OPTIMIZERS[name](False),

@@ -5,6 +5,7 @@ from torch.testing import assert_close
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.teacher import teacher_dataset
 from nglab.errors import InputError
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
@@ -20,16 +21,23 @@ NETWORK = Network((5, 4, 4, 3), "tanh", bias=True)
 def problem(seed, optimizer, network=NETWORK, dataset=None):
     dataset = dataset or teacher_dataset(network, seed, 90, 30, 1e-2, 5.0, 1.0)
     params = random_parameters(network, 1.0, stream(seed, "student"))
-    return Problem(network, dataset, params, optimizer, lambda purpose: [stream(seed, purpose)])
+    return Problem(
+        network, Gaussian(), dataset, params, optimizer, lambda purpose: [stream(seed, purpose)]
+    )
 
 
 def ngd(damping):
-    return NGD(1.0, 40, 1, LevenbergMarquardt(damping, 1e-8), "equal")
+    return NGD(
+        lr=1.0, batch_size=40, samples=1, damping=LevenbergMarquardt(damping, 1e-8), split="equal"
+    )
 
 
 @pytest.mark.parametrize(
     "optimizers",
-    [[SGD(0.1, 20), SGD(0.3, 20), SGD(0.1, 20)], [ngd(1e-2), ngd(1.0), ngd(1e-4)]],
+    [
+        [SGD(lr=0.1, batch_size=20), SGD(lr=0.3, batch_size=20), SGD(lr=0.1, batch_size=20)],
+        [ngd(1e-2), ngd(1.0), ngd(1e-4)],
+    ],
     ids=["sgd", "ngd"],
 )
 def test_a_stacked_run_equals_the_single_runs(optimizers):
@@ -54,7 +62,7 @@ def test_a_stacked_run_equals_the_single_runs(optimizers):
 
 
 def test_a_diverging_member_does_not_disturb_the_others():
-    optimizers = [SGD(0.1, 20), SGD(1e6, 20)]
+    optimizers = [SGD(lr=0.1, batch_size=20), SGD(lr=1e6, batch_size=20)]
     linear = Network((5, 4, 4, 3))
     *_, together = train(stack([problem(0, o, linear) for o in optimizers]), 3, 90)
     *_, alone = train(problem(0, optimizers[0], linear), 3, 90)
@@ -64,19 +72,26 @@ def test_a_diverging_member_does_not_disturb_the_others():
 
 def test_what_cannot_be_stacked_is_refused():
     with pytest.raises(InputError, match="networks"):
-        stack([problem(0, SGD(0.1, 20)), problem(0, SGD(0.1, 20), Network((5, 3)))])
+        stack(
+            [
+                problem(0, SGD(lr=0.1, batch_size=20)),
+                problem(0, SGD(lr=0.1, batch_size=20), Network((5, 3))),
+            ]
+        )
     with pytest.raises(InputError, match="batch_size"):
-        stack([problem(0, SGD(0.1, 20)), problem(0, SGD(0.1, 10))])
+        stack([problem(0, SGD(lr=0.1, batch_size=20)), problem(0, SGD(lr=0.1, batch_size=10))])
 
 
 def test_evaluations_come_when_they_should():
-    rows = list(train(problem(0, SGD(0.1, 20)), 2.25, 50))  # 90 examples: 4 steps a pass
+    rows = list(
+        train(problem(0, SGD(lr=0.1, batch_size=20)), 2.25, 50)
+    )  # 90 examples: 4 steps a pass
     assert [r.step for r in rows] == [0, 3, 5, 8, 9]
     assert [r.examples_seen for r in rows] == [0, 60, 100, 160, 180]
     assert rows[0].train_seconds == 0 < rows[1].train_seconds < rows[-1].train_seconds
 
 
 def test_the_same_seed_gives_the_same_numbers():
-    for optimizer in (SGD(0.1, 20), ngd(1e-2)):
+    for optimizer in (SGD(lr=0.1, batch_size=20), ngd(1e-2)):
         first, again = (list(train(problem(3, optimizer), 2, 40)) for _ in range(2))
         assert all(torch.equal(a.test_loss, b.test_loss) for a, b in zip(first, again, strict=True))
