@@ -20,7 +20,9 @@ from nglab.bench.solving import solvers
 from nglab.bench.steps import NGD_STEPS, SGD_STEPS, Maker
 from nglab.bench.timing import measure, on_cores, table
 from nglab.networks.network import Network
-from nglab.runs.config import DTYPES, check, compose, demand, one_of
+from nglab.runs.config import DTYPES, check
+from nglab.settings.composing import compose
+from nglab.settings.messages import demand, one_of
 from nglab.sweeps.workers import available_cores
 
 log = logging.getLogger(__name__)

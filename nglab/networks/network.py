@@ -4,15 +4,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nglab.networks.activations import ACTIVATIONS, Activation
+from nglab.settings.fields import setting
+from nglab.settings.messages import demand, one_of
 
 
 @dataclass(frozen=True)
 class Network:
     """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
 
-    widths: tuple[int, ...]
-    activation: str = "identity"
-    bias: bool = False
+    widths: tuple[int, ...] = setting("units of each layer, n_0 … n_L")
+    activation: str = setting("φ of the layers 1 … L−1; layer L is linear", default="identity")
+    bias: bool = setting("whether layers have biases", default=False)
+
+    def check(self, key: str, run: object) -> None:
+        """InputError unless there is a layer, every layer has a unit, and φ is known."""
+        demand(len(self.widths) >= 2, f"{key}.widths", list(self.widths), "two widths or more")
+        demand(min(self.widths) >= 1, f"{key}.widths", list(self.widths), "widths of 1 or more")
+        known = self.activation in ACTIVATIONS
+        demand(known, f"{key}.activation", self.activation, one_of(ACTIVATIONS))
 
     @property
     def depth(self) -> int:

@@ -8,28 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
-from nglab.data.dataset import Dataset
-from nglab.data.teacher import input_covariance_root, teacher_dataset
-from nglab.likelihoods.gaussian import Gaussian
-from nglab.networks.initial import random_parameters
-from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
-from nglab.optimizers.ngd_exact import NGDExact
-from nglab.optimizers.optimizer import Optimizer
-from nglab.optimizers.sgd import SGD
 from nglab.plotting.loss_figure import save_loss_figure
-from nglab.randomness import stream
+from nglab.runs.build import build_each, resolve_device
 from nglab.runs.checkpoint import CheckpointFile
 from nglab.runs.config import (
     Config,
-    MnistConfig,
-    NGDConfig,
-    SGDConfig,
-    TeacherConfig,
     check_device,
     timeless,
 )
@@ -37,7 +20,6 @@ from nglab.runs.folder import RecordWriter, whole
 from nglab.runs.progress import Progress
 from nglab.runs.provenance import circumstances, versions
 from nglab.runs.status import CHECKPOINT
-from nglab.sweeps.grouping import dataset_key
 from nglab.training.clock import step_threads
 from nglab.training.evaluation import Evaluation
 from nglab.training.loop import train
@@ -195,100 +177,9 @@ def eval_interval(config: Config) -> int:
     return config.train.eval_every_examples or max(1, config.data.train_examples // 10)
 
 
-def build(config: Config, dataset: Dataset | None = None) -> Problem:
-    """The objects that a configuration names; `dataset` where it has been made already."""
-    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    network = build_network(config)
-    student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
-    return Problem(
-        network=network,
-        likelihood=Gaussian(),
-        dataset=dataset or build_dataset(config, network).to(dtype, device),
-        params=student.map(lambda stack: stack.to(device, dtype)),
-        optimizer=build_optimizer(config),
-        streams=lambda purpose: [
-            stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
-        ],
-        input_moment=input_moment(config) if isinstance(config.data, TeacherConfig) else None,
-        cuda_graph=config.train.cuda_graph,
-    )
-
-
-def build_network(config: Config) -> Network:
-    return Network(tuple(config.arch.widths), config.arch.activation, config.arch.bias)
-
-
-def build_each(configs: Sequence[Config]) -> list[Problem]:
-    """A problem a configuration; each distinct data set is made once."""
-    datasets: dict[str, Dataset] = {}
-    problems = []
-    for config in configs:
-        key = dataset_key(config)
-        problems.append(build(config, datasets.get(key)))
-        datasets[key] = problems[-1].dataset
-    return problems
-
-
-def build_dataset(config: Config, network: Network) -> Dataset:
-    data = config.data
-    if isinstance(data, MnistConfig):
-        from nglab.data.mnist import load  # torchvision takes seconds to import
-
-        train_x, test_x = load(data.root, data.train_examples, data.test_examples, torch.float32)
-        train_x, test_x = train_x.unsqueeze(0), test_x.unsqueeze(0)
-        return Dataset(train_x, train_x, test_x, test_x, None)
-    return teacher_dataset(
-        network,
-        config.seed,
-        data.train_examples,
-        data.test_examples,
-        data.noise_variance,
-        data.spectrum_decay,
-        config.init.gain,
-    )
-
-
-def build_optimizer(config: Config) -> Optimizer:
-    chosen = config.optimizer
-    if isinstance(chosen, SGDConfig):
-        return SGD(lr=chosen.lr, batch_size=chosen.batch_size)
-    rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
-    if isinstance(chosen, NGDConfig):
-        return NGD(
-            lr=chosen.lr,
-            batch_size=chosen.batch_size,
-            samples=chosen.samples,
-            damping=rule,
-            split=chosen.damping.split,
-        )
-    return NGDExact(
-        lr=chosen.lr,
-        batch_size=chosen.batch_size,
-        statistics=chosen.statistics,
-        form=chosen.form,
-        cutoff=chosen.cutoff,
-        damping=rule,
-    )
-
-
-def input_moment(config: Config) -> Tensor:
-    """Σ of the teacher data's inputs, `[n_0, n_0]`."""
-    assert isinstance(config.data, TeacherConfig)
-    generator = stream(config.seed, "covariance")
-    root = input_covariance_root(config.arch.widths[0], config.data.spectrum_decay, generator)
-    return root @ root.mT
-
-
-def resolve_device(name: str) -> torch.device:
-    """ "auto" is a GPU where there is one."""
-    return torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    )
-
-
 def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:
     """What a summary says beside the outcome."""
-    threads = step_threads(build_network(config), config.optimizer.batch_size, stacked > 1)
+    threads = step_threads(config.arch, config.optimizer.batch_size, stacked > 1)
     settings = {"dtype": config.dtype, "seed": config.seed, "threads": threads}
     together = {"stacked": stacked, "concurrent": concurrent}
     return circumstances(resolve_device(config.device)) | settings | together

@@ -20,17 +20,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
-from nglab.runs.config import (
-    Config,
-    MnistConfig,
-    check,
-    check_device,
-    compose_all,
-    conf_dir,
-    explain,
-    without_hydra,
-)
+from nglab.runs.config import Config, MnistConfig, check, check_device
 from nglab.runs.ownership import alone_in, earlier_status, finished
+from nglab.settings.composing import compose_all, conf_dir, explain, without_hydra
 from nglab.sweeps.launchers import job_folder, reported
 from nglab.sweeps.shared_composing import composing_once
 

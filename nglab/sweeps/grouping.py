@@ -1,14 +1,18 @@
 """Which runs can be trained as one stack, and how many of them fit into memory."""
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
-from itertools import pairwise
+from dataclasses import is_dataclass, replace
 from typing import Any
 
-from nglab.runs.config import Config, MnistConfig, NGDConfig, SGDConfig
+import torch
 
-STACKABLE = (SGDConfig, NGDConfig)
-REALS = ("data", "optimizer", "init")
+from nglab.networks.layers import Layers
+from nglab.optimizers.optimizer import Task
+from nglab.runs.build import dataset_key
+from nglab.runs.config import Config
+from nglab.settings.describing import settings_of
+
+REALS = ("data", "likelihood", "optimizer", "init")
 """The sections whose real numbers may differ within a stack."""
 
 
@@ -23,7 +27,7 @@ def group(
     """
     alike: dict[Any, list[int]] = {}
     for i, config in enumerate(configs):
-        alike.setdefault(blank(config) if stackable(config) else i, []).append(i)
+        alike.setdefault(blank(config) if config.optimizer.stackable else i, []).append(i)
     data = [dataset_key(config) for config in configs]
     for members in alike.values():
         members.sort(key=lambda i: data.index(data[i]))  # runs on the same data side by side
@@ -34,10 +38,6 @@ def group(
     ]
 
 
-def stackable(config: Config) -> bool:
-    return isinstance(config.optimizer, STACKABLE)
-
-
 def blank(config: Config) -> str:
     """Equal for configurations that differ only in what the replica axis can carry."""
     return repr(
@@ -45,39 +45,42 @@ def blank(config: Config) -> str:
     )
 
 
-def without_reals(section: Any) -> Any:
-    """A section of the configuration with every real number 0."""
-    values = {field.name: getattr(section, field.name) for field in fields(section)}
-    return replace(
-        section,
-        **{k: without_reals(v) for k, v in values.items() if is_dataclass(v)},
-        **{k: 0.0 for k, v in values.items() if isinstance(v, float)},
-    )
+def without_reals(settings: Any) -> Any:
+    """Settings with every real number 0, theirs and those of the objects in them."""
+    changed: dict[str, Any] = {}
+    for one in settings_of(type(settings)):
+        value = getattr(settings, one.name)
+        if is_dataclass(value):
+            changed[one.name] = without_reals(value)
+        elif isinstance(value, float):
+            changed[one.name] = 0.0
+    return replace(settings, **changed)
 
 
 def split(
     configs: Sequence[Config], members: Sequence[int], memory: float, cache: float, processes: int
 ) -> list[list[int]]:
     """`members` in as few parts of nearly one size as keep each within both bounds and every process busy."""
-    step = step_numbers(configs[members[0]]) * bytes_each(configs[members[0]])
+    step = step_bytes(configs[members[0]])
     shared_out = processes if len(members) >= 2 * processes else 1
     for count in range(shared_out, len(members) + 1, shared_out):
         parts = [list(members[i * len(members) // count : (i + 1) * len(members) // count])
                  for i in range(count)]  # fmt: skip
         if all(
-            len(part) * step <= cache and stack_bytes([configs[i] for i in part]) <= memory
+            len(part) * step <= cache and stack_bytes([configs[i] for i in part], step) <= memory
             for part in parts
         ):
             return parts
     return [[i] for i in members]
 
 
-def stack_bytes(configs: Sequence[Config]) -> int:
+def stack_bytes(configs: Sequence[Config], step: int) -> int:
     """About what a stack takes at most: each distinct data set twice (while it is stacked), and for each run what its
-    steps touch, the evaluation and the batches gathered ahead."""
-    data = len({dataset_key(config) for config in configs}) * 2 * dataset_numbers(configs[0])
-    numbers = data + len(configs) * replica_numbers(configs[0])
-    return numbers * bytes_each(configs[0])
+    steps touch (`step` bytes), the evaluation and the batches gathered ahead."""
+    first = configs[0]
+    data = len({dataset_key(config) for config in configs}) * 2 * dataset_numbers(first)
+    beside = data + len(configs) * evaluation_numbers(first)
+    return len(configs) * step + beside * bytes_each(first)
 
 
 def bytes_each(config: Config) -> int:
@@ -89,29 +92,38 @@ def dataset_numbers(config: Config) -> int:
     return (config.data.train_examples + config.data.test_examples) * ends
 
 
-def step_numbers(config: Config) -> int:
-    """What the steps of one run touch: weights and what is as large, factors, passes over a batch."""
-    widths, optimizer = config.arch.widths, config.optimizer
-    shapes = [(n, n_in + config.arch.bias) for n_in, n in pairwise(widths)]
-    weights = sum(n * n_in for n, n_in in shapes)
-    samples = optimizer.samples if isinstance(optimizer, NGDConfig) else 0
-    kept = 6 * weights + 4 * sum(n**2 + n_in**2 for n, n_in in shapes) if samples else weights
-    return kept + optimizer.batch_size * sum(widths) * (2 + samples)
+def step_bytes(config: Config) -> int:
+    """What the steps of one run touch: its parameters, and all that its method keeps, as its `init` makes it."""
+    like = torch.empty(0, dtype=getattr(torch, config.dtype))
+    numbers = sum(n * m for n, m in config.arch.shapes)
+    params = Layers.within(config.arch, like.new_empty(1, 1, numbers))
+    task = Task(config.arch, config.likelihood, steps=1)
+    state = config.optimizer.init(task, params, lambda purpose: [torch.Generator()])
+    return sum(memory_of([params, state], {}).values())
 
 
-def replica_numbers(config: Config) -> int:
-    widths, data, optimizer = config.arch.widths, config.data, config.optimizer
+def memory_of(value: Any, found: dict[int, int]) -> dict[int, int]:
+    """Every piece of memory that the tensors in `value` lie in, identity → bytes."""
+    if isinstance(value, torch.Tensor):
+        storage = value.untyped_storage()
+        found[storage._cdata] = storage.nbytes()
+    elif isinstance(value, dict):
+        memory_of(list(value.values()), found)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            memory_of(one, found)
+    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+        memory_of(vars(value), found)
+    return found
+
+
+def evaluation_numbers(config: Config) -> int:
+    """The activations of an evaluation, the batches gathered ahead, and the order of a pass."""
+    widths, data, size = config.arch.widths, config.data, config.optimizer.batch_size
     ends = widths[0] + widths[-1]
     ahead = config.train.eval_every_examples or -(-data.train_examples // 10)
     return (
-        step_numbers(config)
-        + data.test_examples * (sum(widths) + 2 * ends)
-        + min(ahead + optimizer.batch_size, data.train_examples) * ends
-        + 4 * data.train_examples  # the order of a pass, drawn and laid out
+        data.test_examples * (sum(widths) + 2 * ends)
+        + min(ahead + size, data.train_examples) * ends
+        + 4 * data.train_examples  # drawn and laid out
     )
-
-
-def dataset_key(config: Config) -> str:
-    """Equal for configurations with the same data set."""
-    drawn = not isinstance(config.data, MnistConfig)
-    return repr((config.data, (config.seed, config.arch, config.init) if drawn else None))

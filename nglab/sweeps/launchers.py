@@ -28,8 +28,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
-from nglab.runs.config import Config, check, demand
+from nglab.runs.config import Config, check
 from nglab.runs.ownership import alone_in, finished
+from nglab.settings.messages import demand
 from nglab.sweeps.grouping import group
 from nglab.sweeps.workers import in_processes, useful_processes
 

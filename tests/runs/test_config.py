@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from nglab.errors import InputError
 from nglab.networks.activations import ACTIVATIONS
 from nglab.runs import config
-from nglab.runs.config import MnistConfig, TeacherConfig, check, compose
+from nglab.runs.config import MnistConfig, TeacherConfig, check
+from nglab.settings.composing import compose
 from nglab.sweeps.application import expand
 
 CONF = config.conf_dir()

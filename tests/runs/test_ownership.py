@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 
 from nglab import cli
 from nglab.errors import InputError
-from nglab.runs.config import check, compose
+from nglab.runs.config import check
 from nglab.runs.ownership import earlier_status, finished
 from nglab.runs.run import run
 from nglab.runs.table import find_runs, read_run
+from nglab.settings.composing import compose
 
 LONG = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
         "optimizer.batch_size=20", "train.eval_every_examples=500"]  # fmt: skip

@@ -1,5 +1,6 @@
-from nglab.runs.config import check, compose
+from nglab.runs.config import check
 from nglab.runs.run import build_each
+from nglab.settings.composing import compose
 from nglab.sweeps.grouping import group, stack_bytes
 from nglab.training.replicas import stack
 

@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from nglab.runs.config import compose_all
+from nglab.settings.composing import compose_all
 from nglab.sweeps.shared_composing import composing_once, kept
 
 JOBS = [

@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
 from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates, table, to_markdown
-from nglab.runs.config import check, compose
+from nglab.runs.config import check
 from nglab.runs.run import build_each, run
 from nglab.runs.table import read_run
+from nglab.settings.composing import compose
 from nglab.sweeps.grouping import group
 from nglab.sweeps.workers import in_processes, useful_processes
 from nglab.training.loop import train

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from nglab.errors import InputError
 from nglab.figures.figure1 import compute_figure1 as module
 from nglab.figures.figure1.compute_figure1 import best_rate, figure1, read_panels
-from nglab.runs.config import compose
+from nglab.settings.composing import compose
 
 TINY = ["data.train_examples=2000", "data.test_examples=200"]
 

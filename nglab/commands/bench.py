@@ -1,0 +1,35 @@
+"""time the steps of SGD and NGD, beside what one would write or install instead
+
+Wants a quiet machine. pip install 'nglab[bench]' brings the libraries to compare with.
+
+examples:
+  nglab bench
+  nglab bench what=steps,parts panels=A,B
+  nglab bench what=scaling,solvers rounds=5 out=outputs/quick
+"""
+
+from pathlib import Path
+
+from nglab.commands._output import as_lists, show_log
+from nglab.settings.composing import compose
+from nglab.settings.dialect import read
+
+KEYS = {
+    "what": "some of gemm,steps,parts,scaling,solvers",
+    "panels": "some of A,B,C,D",
+    "rounds": "how often each is timed",
+    "threads": "how many",
+    "dtype": "float32 or float64",
+    "out": "the folder; default outputs/bench",
+}
+
+
+def command(arguments: list[str]) -> None:
+    given = read("bench", __doc__ or "", arguments, KEYS, more_keys=True)
+    config = compose(as_lists(given.overrides, ["panels", "what"]), "bench")
+
+    from nglab.bench.suite import bench  # torch: once this is right
+
+    show_log()
+    for file in bench(config, Path(config.out)):
+        print(file)

@@ -1,0 +1,23 @@
+"""gather runs into one CSV: a row per run, what was configured, what came out
+
+examples:
+  nglab collect outputs/sweeps > runs.csv
+  nglab collect outputs/runs outputs/sweeps out=runs.csv
+"""
+
+import sys
+from pathlib import Path
+
+from nglab.settings.dialect import read
+
+KEYS = {"out": "the CSV; default the terminal"}
+
+
+def command(arguments: list[str]) -> None:
+    given = read("collect", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
+
+    from nglab.runs.many import collect
+    from nglab.runs.table import find_runs
+
+    table = collect(find_runs(map(Path, given.positions)))
+    table.to_csv(given.settings.get("out", sys.stdout), index=False)

@@ -1,0 +1,21 @@
+"""list the runs below a folder, their status and result
+
+examples:
+  nglab list
+  nglab list outputs/sweeps
+"""
+
+from pathlib import Path
+
+from nglab.settings.dialect import read
+
+
+def command(arguments: list[str]) -> None:
+    given = read("list", __doc__ or "", arguments, {}, "DIR")
+
+    from nglab.runs.many import list_runs
+
+    table = list_runs(Path(*given.positions or ["outputs"]))
+    folders = ["folder", *table.pop("folder")]
+    for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
+        print(line, folder)

@@ -1,0 +1,23 @@
+"""draw the loss curves of runs, labelled by what differs between them
+
+examples:
+  nglab plot outputs/runs/2026-11-21_10-59-00-123456
+  nglab plot outputs/sweeps/2026-11-21_11-20-00-654321 out=sweep
+"""
+
+from pathlib import Path
+
+from nglab.settings.dialect import read
+
+KEYS = {"out": "where the pictures go; default the first DIR"}
+
+
+def command(arguments: list[str]) -> None:
+    given = read("plot", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
+
+    from nglab.figures.comparison import plot_runs
+    from nglab.runs.table import find_runs
+
+    folders = [Path(folder) for folder in given.positions]
+    for file in plot_runs(find_runs(folders), given.folder("out", folders[0])):
+        print(file)

@@ -1,0 +1,54 @@
+"""A checked configuration → the objects that are trained."""
+
+from collections.abc import Sequence
+
+import torch
+
+from nglab.data.dataset import Dataset
+from nglab.networks.initial import random_parameters
+from nglab.randomness import stream
+from nglab.runs.config import Config
+from nglab.training.problem import Problem
+
+
+def build(config: Config, dataset: Dataset | None = None) -> Problem:
+    """The problem that a configuration names; `dataset` where it has been made already."""
+    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
+    network, seed, gain = config.arch, config.seed, config.init.gain
+    student = random_parameters(network, gain, stream(seed, "student"))
+    return Problem(
+        network=network,
+        likelihood=config.likelihood,
+        dataset=dataset or config.data.dataset(network, gain, seed).to(dtype, device),
+        params=student.map(lambda stack: stack.to(device, dtype)),
+        optimizer=config.optimizer,
+        streams=lambda purpose: [
+            stream(seed, purpose, device if purpose == "sampled targets" else "cpu")
+        ],
+        input_moment=config.data.input_moment(network, seed),
+        cuda_graph=config.train.cuda_graph,
+    )
+
+
+def build_each(configs: Sequence[Config]) -> list[Problem]:
+    """A problem a configuration; each distinct data set is made once."""
+    datasets: dict[str, Dataset] = {}
+    problems = []
+    for config in configs:
+        key = dataset_key(config)
+        problems.append(build(config, datasets.get(key)))
+        datasets[key] = problems[-1].dataset
+    return problems
+
+
+def dataset_key(config: Config) -> str:
+    """Equal for configurations with the same data set."""
+    drawn = (config.seed, config.arch, config.init) if config.data.drawn else None
+    return repr((config.data, drawn, config.dtype))
+
+
+def resolve_device(name: str) -> torch.device:
+    """ "auto" is a GPU where there is one."""
+    return torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    )

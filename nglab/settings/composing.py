@@ -1,0 +1,109 @@
+"""From YAML files and overrides to one resolved configuration, by Hydra's compose API."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from nglab.errors import InputError
+from nglab.settings.messages import near, unknown_key
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: the repository's, else the copy inside the installed package."""
+    package = Path(__file__).parents[1]
+    repository = package.parent / "conf"
+    return repository if (repository / "config.yaml").is_file() else package / "conf"
+
+
+def compose(overrides: list[str], name: str = "config") -> DictConfig:
+    """`conf/<name>.yaml` under `overrides`, resolved; InputError for what cannot be composed."""
+    (cfg,) = compose_all([overrides], name)
+    return without_hydra(cfg)
+
+
+def compose_all(jobs: Iterable[list[str]], name: str = "config") -> list[DictConfig]:
+    """`conf/<name>.yaml` under each job's overrides, unresolved, Hydra's own section included."""
+    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return [compose_one(job, name) for job in jobs]
+
+
+def compose_one(job: list[str], name: str) -> DictConfig:
+    try:
+        return hydra.compose(name, job, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise InputError(explain(error, job, name)) from error
+
+
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """`cfg` as a job gets it, without Hydra's section, whatever points into that resolved."""
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    try:
+        OmegaConf.resolve(cfg)
+    except OmegaConfBaseException as error:
+        raise InputError(str(error).splitlines()[0]) from error
+    return cfg
+
+
+def explain(error: Exception, job: Sequence[str] = (), name: str = "config") -> str:
+    """One line for what Hydra could not compose from `conf/<name>.yaml` under a job's overrides."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        reason = error.message.partition("\nSee http")[0].splitlines()[-1]
+        return f"{error.override}: must be key=value ({reason})"
+    if sweep := re.match(r"Ambiguous value for argument '(.+)'", text):
+        return f"{sweep[1]}: several values; a sweep needs -m, a list needs brackets"
+    if key := re.match(r"Could not (?:override|delete from config\.) ?'([^']+)'", text):
+        return wrong_key(key[1], job, name)
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={option}: no such option; {near(option, error.options)}"
+    return "; ".join(str(e).splitlines()[0] for e in (error, error.__cause__) if e and str(e))
+
+
+def wrong_key(key: str, job: Sequence[str], name: str) -> str:
+    """The message for a key that the chosen options do not have."""
+    choices = [override for override in job if chooses(override)]
+    others = [option for option in options_beside(key, choices) if key in keys_of([option], name)]
+    if others:
+        return f"{key}: not a key of the chosen {key.partition('.')[0]}; {others[0]} has it"
+    return unknown_key(key, list(keys_of(choices, name)))
+
+
+def chooses(override: str) -> bool:
+    """Whether an override chooses an option of a group: `optimizer=sgd`, `optimizer/step=line`."""
+    group = override.partition("=")[0]
+    return (bool(group) and group in GlobalHydra.instance().config_loader().list_groups("")) or (
+        "/" in group
+    )
+
+
+def options_beside(key: str, choices: Sequence[str]) -> list[str]:
+    """`group=option` for every option of the group that the first part of `key` names."""
+    group = key.partition(".")[0]
+    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    return [f"{group}={option}" for option in options if f"{group}={option}" not in choices]
+
+
+def keys_of(choices: Sequence[str], name: str) -> set[str]:
+    """The dotted keys of the configuration that these choices give; none where they give none."""
+    try:
+        return set(dotted_keys(OmegaConf.to_container(hydra.compose(name, list(choices)))))
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return set()
+
+
+def dotted_keys(node: Any, place: str = "") -> Iterator[str]:
+    """Every key of nested plain data, groups too: "optimizer", "optimizer.lr", …"""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield f"{place}{key}"
+        yield from dotted_keys(value, f"{place}{key}.")
