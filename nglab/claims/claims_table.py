@@ -15,7 +15,7 @@ from nglab.plotting.style import save, styled
 
 THEMES = (  # the modules that register claims, in the order of the table
     "linear", "convergence", "practice",
-    "fishers", "products", "metrics", "quadratic_model", "invariance",
+    "fishers", "curvature_products", "metrics", "quadratic_model", "invariance",
 )  # fmt: skip
 
 EXPLANATION = """\
