@@ -9,11 +9,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.dataset import Dataset
-from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.data.mnist import MnistImages
+from nglab.data.source import DataSource
+from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
@@ -29,7 +30,6 @@ from nglab.runs.config import (
     MnistConfig,
     NGDConfig,
     SGDConfig,
-    TeacherConfig,
     check_device,
     timeless,
 )
@@ -157,6 +157,7 @@ def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dic
     measured = {
         "train_loss": evaluation.train_loss,
         "test_loss": evaluation.test_loss,
+        **evaluation.measures,
         **evaluation.diagnostics,
     }
     columns = {name: values.flatten().tolist() for name, values in measured.items()}
@@ -198,18 +199,18 @@ def eval_interval(config: Config) -> int:
 def build(config: Config, dataset: Dataset | None = None) -> Problem:
     """The objects that a configuration names; `dataset` where it has been made already."""
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    network = build_network(config)
-    student = random_parameters(network, config.init.gain, stream(config.seed, "student"))
+    network, source, gain = build_network(config), data_source(config), config.init.gain
+    student = random_parameters(network, gain, stream(config.seed, "student"))
     return Problem(
         network=network,
         likelihood=Gaussian(),
-        dataset=dataset or build_dataset(config, network).to(dtype, device),
+        dataset=dataset or source.dataset(network, gain, config.seed).to(dtype, device),
         params=student.map(lambda stack: stack.to(device, dtype)),
         optimizer=build_optimizer(config),
         streams=lambda purpose: [
             stream(config.seed, purpose, device if purpose == "sampled targets" else "cpu")
         ],
-        input_moment=input_moment(config) if isinstance(config.data, TeacherConfig) else None,
+        input_moment=source.input_moment(network, config.seed),
         cuda_graph=config.train.cuda_graph,
     )
 
@@ -229,22 +230,12 @@ def build_each(configs: Sequence[Config]) -> list[Problem]:
     return problems
 
 
-def build_dataset(config: Config, network: Network) -> Dataset:
+def data_source(config: Config) -> DataSource:
     data = config.data
     if isinstance(data, MnistConfig):
-        from nglab.data.mnist import load  # torchvision takes seconds to import
-
-        train_x, test_x = load(data.root, data.train_examples, data.test_examples, torch.float32)
-        train_x, test_x = train_x.unsqueeze(0), test_x.unsqueeze(0)
-        return Dataset(train_x, train_x, test_x, test_x, None)
-    return teacher_dataset(
-        network,
-        config.seed,
-        data.train_examples,
-        data.test_examples,
-        data.noise_variance,
-        data.spectrum_decay,
-        config.init.gain,
+        return MnistImages(data.train_examples, data.test_examples, data.root)
+    return Teacher(
+        data.train_examples, data.test_examples, data.noise_variance, data.spectrum_decay
     )
 
 
@@ -269,14 +260,6 @@ def build_optimizer(config: Config) -> Optimizer:
         cutoff=chosen.cutoff,
         damping=rule,
     )
-
-
-def input_moment(config: Config) -> Tensor:
-    """Σ of the teacher data's inputs, `[n_0, n_0]`."""
-    assert isinstance(config.data, TeacherConfig)
-    generator = stream(config.seed, "covariance")
-    root = input_covariance_root(config.arch.widths[0], config.data.spectrum_decay, generator)
-    return root @ root.mT
 
 
 def resolve_device(name: str) -> torch.device:
