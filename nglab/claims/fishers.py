@@ -26,10 +26,11 @@ from nglab.curvature.fisher import Fisher, MonteCarloFisher
 from nglab.curvature.ggn import GGN
 from nglab.curvature.hessian import Hessian
 from nglab.curvature.operator import Operator
-from nglab.likelihoods.categorical import Categorical, SoftmaxInNetwork
+from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.gaussian_mean import GaussianMean
 from nglab.likelihoods.likelihood import Likelihood
+from nglab.likelihoods.softmax_in_network import SoftmaxInNetwork
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 

@@ -13,7 +13,7 @@ from nglab.curvature.kronecker import second_moment
 from nglab.curvature.solvers import sherman_morrison
 from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
 from nglab.curvature.solvers.randomized_svd import low_rank
-from nglab.data.teacher import teacher_dataset
+from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
@@ -252,7 +252,7 @@ def loss_reached(samples: int) -> float:
     A least-squares fit to N = 2000 examples is about n_0 / N = 0.3 % above it, 1000 test examples are 2 % uncertain.
     """
     network = Network((6, 6, 6, 6))
-    dataset = teacher_dataset(network, 3, 2000, 1000, 1e-4, 2.0, 1.0)
+    dataset = Teacher(2000, 1000, noise_variance=1e-4, spectrum_decay=2.0).dataset(network, 1.0, 3)
     optimizer = NGD(
         lr=1.0,
         batch_size=200,

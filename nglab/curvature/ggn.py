@@ -25,5 +25,5 @@ class GGN(Operator):
 
     def multiply(self, v: list[Tensor]) -> list[Tensor]:
         moved = self.linearised.forward(v)
-        u = self.likelihood.hessian_times(self.linearised.output, self.targets, moved)
+        u = self.likelihood.ggn_times(self.linearised.output, self.targets, moved)
         return self.linearised.backward(u / self.linearised.examples)

@@ -3,8 +3,6 @@
 from torch import Tensor
 
 from nglab.curvature.operator import Operator
-from nglab.errors import InputError
-from nglab.likelihoods.categorical import SoftmaxInNetwork
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
 from nglab.networks.linearised import Linearised
@@ -12,17 +10,11 @@ from nglab.networks.network import Network
 
 
 class Hessian(Operator):
-    """A product costs two gradients. relu has φ'' = 0, as autodiff has it.
-
-    Raises InputError for `SoftmaxInNetwork`, whose H_L lacks the softmax's second derivative: the loss, and so H, is
-    that of `Categorical`.
-    """
+    """A product costs two gradients. relu has φ'' = 0, as autodiff has it."""
 
     def __init__(
         self, network: Network, params: Layers, x: Tensor, y: Tensor, likelihood: Likelihood
     ) -> None:
-        if isinstance(likelihood, SoftmaxInNetwork):
-            raise InputError("Hessian: give Categorical instead of SoftmaxInNetwork (same loss)")
         super().__init__(network, params)
         self.linearised = Linearised.at(network, params, x)
         self.likelihood, self.targets = likelihood, y.unsqueeze(-3)

@@ -1,33 +1,31 @@
-"""MNIST images as an autoencoder's data."""
+"""MNIST images as an autoencoder's data: they are both input and target."""
 
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from nglab.data.mnist_files import _datasets, data_root, verify
+from nglab.data.dataset import Dataset
+from nglab.data.mnist_source import PIXELS, MnistSource
 from nglab.errors import InputError
+from nglab.networks.network import Network
 
 
-def load(
-    root: str | Path | None, train_examples: int, test_examples: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """The first examples of each split, train [N, 784] and test [N, 784], pixels in [0, 1].
+@dataclass(frozen=True)
+class MnistImages(MnistSource):
+    """y is x, the same tensor."""
 
-    Raises InputError when a file is missing or altered, or a split has fewer examples.
-    """
-    verify(root)
-    return (
-        _images(data_root(root), "train", train_examples, dtype),
-        _images(data_root(root), "test", test_examples, dtype),
-    )
+    targets: ClassVar[str] = "unit interval"
 
+    def check(self, key: str, run: Any) -> None:
+        widths = list(run.arch.widths)
+        if not widths[0] == widths[-1] == PIXELS:
+            raise InputError(
+                f"arch.widths={widths}: must be {PIXELS} at both ends, "
+                f"since {key}=mnist is images of {PIXELS} pixels"
+            )
+        super().check(key, run)
 
-def _images(folder: Path, split: str, examples: int, dtype: torch.dtype) -> Tensor:
-    images: Tensor = _datasets().MNIST(folder, train=split == "train").data  # [N, 28, 28], 0..255
-    if examples > len(images):
-        raise InputError(
-            f"data.{split}_examples={examples}: MNIST has {len(images)} {split} examples; "
-            f"ask for {len(images)} or fewer"
-        )
-    return images[:examples].flatten(1).to(dtype).div_(255)  # [N, 784]
+    def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
+        """Raises InputError where a file is missing or altered, or a split has fewer examples."""
+        self.verify()
+        train, test = self.images("train"), self.images("test")
+        return Dataset(train, train, test, test, None)

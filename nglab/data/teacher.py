@@ -4,14 +4,68 @@ x ~ N(0, Σ) with Σ = Q diag(e^{−s i/n_0}) Qᵀ, Q random orthogonal, i = 0 �
 y ~ N(teacher(x), σ² I), the teacher's weights N(0, gain²/n_in).
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from nglab.data.dataset import Dataset
+from nglab.data.source import DataSource
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 from nglab.randomness import stream
+from nglab.settings.fields import NonNegative, setting
+
+
+@dataclass(frozen=True)
+class Teacher(DataSource):
+    """A random network of the student's shape labels Gaussian inputs, in float64."""
+
+    targets: ClassVar[str] = "real"
+    drawn: ClassVar[bool] = True
+
+    noise_variance: NonNegative = setting("variance σ² of the targets' noise", paper="1e-6")
+    spectrum_decay: NonNegative = setting(
+        "s: the inputs' covariance has the eigenvalues e^{−s i/n_0}", paper="5"
+    )
+
+    def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
+        """One data set; `minimum_loss` is that of the Gaussian likelihood."""
+        teacher = random_parameters(network, gain, stream(seed, "teacher"))
+        root = self.input_root(network, seed)
+        train_x, train_y = self._draw(network, teacher, root, seed, "train", self.train_examples)
+        test_x, test_y = self._draw(network, teacher, root, seed, "test", self.test_examples)
+        return Dataset(train_x, train_y, test_x, test_y, self.minimum_loss(network, Gaussian()))
+
+    def _draw(
+        self, network: Network, teacher: Layers, root: Tensor, seed: int, split: str, examples: int
+    ) -> tuple[Tensor, Tensor]:
+        """x `[1, N, n_0]` and y `[1, N, n_L]` of a split."""
+        source, noise = stream(seed, f"{split} inputs"), stream(seed, f"{split} noise")
+        x = torch.randn(examples, len(root), dtype=root.dtype, generator=source) @ root.mT
+        clean = forward(network, teacher, x).output
+        y = clean + self.noise_variance**0.5 * torch.randn(
+            clean.shape, dtype=root.dtype, generator=noise
+        )
+        return x.unsqueeze(0), y.unsqueeze(0)
+
+    def input_root(self, network: Network, seed: int) -> Tensor:
+        """A with A Aᵀ = Σ, `[n_0, n_0]`."""
+        generator = stream(seed, "covariance")
+        return input_covariance_root(network.widths[0], self.spectrum_decay, generator)
+
+    def input_moment(self, network: Network, seed: int) -> Tensor:
+        root = self.input_root(network, seed)
+        return root @ root.mT
+
+    def minimum_loss(self, network: Network, likelihood: Likelihood) -> float | None:
+        """What the teacher itself reaches: ½ n_L σ² for the Gaussian."""
+        return likelihood.noise_floor(network.widths[-1], self.noise_variance)
 
 
 def input_covariance_root(n: int, spectrum_decay: float, generator: torch.Generator) -> Tensor:
@@ -21,30 +75,3 @@ def input_covariance_root(n: int, spectrum_decay: float, generator: torch.Genera
     q = q * r.diagonal().sign()  # Haar measure (Mezzadri 2007)
     eigenvalues = torch.exp(-spectrum_decay * torch.arange(n, dtype=torch.float64) / n)
     return q * eigenvalues.sqrt()
-
-
-def teacher_dataset(
-    network: Network,
-    seed: int,
-    train_examples: int,
-    test_examples: int,
-    noise_variance: float,
-    spectrum_decay: float,
-    gain: float,
-) -> Dataset:
-    """One data set in float64; `minimum_loss` = ½ n_L σ², what the teacher itself would reach."""
-    teacher = random_parameters(network, gain, stream(seed, "teacher"))
-    root = input_covariance_root(network.widths[0], spectrum_decay, stream(seed, "covariance"))
-
-    def draw(split: str, examples: int) -> tuple[Tensor, Tensor]:
-        source, noise = stream(seed, f"{split} inputs"), stream(seed, f"{split} noise")
-        white = torch.randn(examples, network.widths[0], dtype=torch.float64, generator=source)
-        x = white @ root.mT
-        clean = forward(network, teacher, x).output
-        return x, clean + noise_variance**0.5 * torch.randn(
-            clean.shape, dtype=x.dtype, generator=noise
-        )
-
-    train, test = draw("train", train_examples), draw("test", test_examples)
-    train_x, train_y, test_x, test_y = (t.unsqueeze(0) for t in (*train, *test))
-    return Dataset(train_x, train_y, test_x, test_y, 0.5 * network.widths[-1] * noise_variance)

@@ -1,33 +1,56 @@
-"""One of several classes: softmax and cross-entropy."""
+"""One of n classes: r(y|z) = p_c for the class c of a one-hot y, with p = softmax(z), p_j = e^{z_j} / Σ_k e^{z_k}.
 
-from collections.abc import Sequence
+M = Martens (2014): the exponential families of its §8, and the softmax that belongs to L there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import Likelihood, _draw
+from nglab.likelihoods.likelihood import Likelihood, draw, uniform
 
 
+@dataclass(frozen=True)
 class Categorical(Likelihood):
     """Softmax inside L: L = −yᵀz + log Σ_j exp z_j, z logits, y one-hot or class probabilities (M §8).
 
     With p = softmax(z), F_R = H_L = S = diag p − ppᵀ.
     """
 
+    takes: ClassVar[tuple[str, ...]] = ("classes",)
+    columns: ClassVar[Mapping[str, str]] = {
+        "error": "percent of the test examples whose most probable class is another than theirs"
+    }
+
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         return z.logsumexp(-1) - (y * z).sum(-1)
 
     def error(self, z: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+        """e_L = y − p."""
         return torch.sub(y, z.softmax(-1), out=out)
 
     def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        return CategoricalProbabilities().sample(z.softmax(-1), generators)
+        p = z.softmax(-1)
+        return one_hot(draw_classes(p, p, generators), p)
 
     def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
         return softmax_jacobian_times(z.softmax(-1), u)
 
     def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         return softmax_jacobian_times(z.softmax(-1), u)
+
+    def sample_error(self, z: Tensor, generators: Sequence[torch.Generator], out: Tensor) -> Tensor:
+        """e_L = y − p; the K targets of an example are drawn from one p."""
+        p = z.softmax(-1).unsqueeze(-3)
+        classes = draw_classes(p, out, generators)
+        torch.neg(p.expand(out.shape), out=out)
+        return out.scatter_add_(-1, classes, out.new_ones(()).expand(classes.shape))
+
+    def measures(self, z: Tensor, y: Tensor) -> dict[str, Tensor]:
+        return {"error": percent_wrong(z, y)}
 
 
 def softmax_jacobian_times(p: Tensor, u: Tensor) -> Tensor:
@@ -35,58 +58,23 @@ def softmax_jacobian_times(p: Tensor, u: Tensor) -> Tensor:
     return p * (u - (p * u).sum(-1, keepdim=True))
 
 
-class CategoricalProbabilities(Likelihood):
-    """r(y|z) = z_y: z holds the class probabilities themselves, L = −Σ_j y_j log z_j, y one-hot.
+def draw_classes(p: Tensor, like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """A class c ~ p for each row of `like` `[..., n]`, as numbers `[..., 1]`; p broadcasts against `like`.
 
-    F_R = diag 1/z, H_L = diag y/z².
+    c is the number of j with p_1 + … + p_j ≤ u, u uniform: nothing is read back from the device, as `multinomial` does,
+    and a p that is not finite gives class 0.
     """
-
-    def losses(self, z: Tensor, y: Tensor) -> Tensor:
-        return -(y * z.log()).sum(-1)
-
-    def error(self, z: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.div(y, z, out=out)
-
-    def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        def one(p: Tensor, generator: torch.Generator) -> Tensor:
-            classes = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
-            y = torch.zeros_like(p, memory_format=torch.contiguous_format)
-            return y.scatter_(-1, classes.view(*p.shape[:-1], 1), 1.0)
-
-        return _draw(one, z, generators)
-
-    def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
-        return u / z
-
-    def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        return y * u / z.square()
+    cumulative = p.cumsum(-1)
+    u = draw(uniform, like[..., :1], generators) * cumulative[..., -1:]  # below the last one
+    return (cumulative <= u).sum(-1, keepdim=True).clamp_(max=p.shape[-1] - 1)
 
 
-class SoftmaxInNetwork(Likelihood):
-    """Softmax inside f: the softmax is the network's last step, and the loss is one of probabilities.
+def one_hot(classes: Tensor, like: Tensor) -> Tensor:
+    """1 at the class of each row, `[..., n]`, else 0."""
+    y = torch.zeros_like(like, memory_format=torch.contiguous_format)
+    return y.scatter_(-1, classes, 1.0)
 
-    z is the input of the softmax, as in `Categorical`, and loss, error and Fisher are the same. `hessian_times` is
-    what a GGN of this f has between J_zᵀ and J_z: S H_L S with H_L = diag y/p². The softmax is linearised with the
-    rest of f, so that this is not ∂²L/∂z².
-    """
 
-    def __init__(self) -> None:
-        self.inner = CategoricalProbabilities()
-
-    def losses(self, z: Tensor, y: Tensor) -> Tensor:
-        return -(y * z.log_softmax(-1)).sum(-1)
-
-    def error(self, z: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
-        return torch.sub(y, z.softmax(-1), out=out)
-
-    def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        return self.inner.sample(z.softmax(-1), generators)
-
-    def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
-        p = z.softmax(-1)
-        return softmax_jacobian_times(p, self.inner.fisher_times(p, softmax_jacobian_times(p, u)))
-
-    def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        p = z.softmax(-1)
-        inside = self.inner.hessian_times(p, y, softmax_jacobian_times(p, u))
-        return softmax_jacobian_times(p, inside)
+def percent_wrong(z: Tensor, y: Tensor) -> Tensor:
+    """Percent of the examples whose largest z is not at their class, `[...]`."""
+    return (z.argmax(-1) != y.argmax(-1)).to(z.dtype).mean(-1).mul_(100)

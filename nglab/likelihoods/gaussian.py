@@ -1,17 +1,23 @@
-"""The Gaussian of unit covariance: half the squared error."""
+"""The Gaussian of unit covariance: half the squared error.
+
+r(y|z) = (2π)^(−n/2) exp(−½‖y − z‖²). Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import Likelihood, _draw, _normal_like
+from nglab.likelihoods.likelihood import Likelihood, draw, normal
 
 
 @dataclass(frozen=True)
 class Gaussian(Likelihood):
-    """r(y|z) = N(y; z, I), the case Σ̃ = I that the optimizers train with: h = ½ ⟨‖y − z‖²⟩ (Eq. 6)."""
+    """r(y|z) = N(y; z, I): h = ½ ⟨‖y − z‖²⟩ (Eq. 6 with Σ̃ = I), F_R = H_L = I."""
+
+    takes: ClassVar[tuple[str, ...]] = ("real", "unit interval", "classes")
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         return 0.5 * (y - z).square().sum(-1)
@@ -21,7 +27,7 @@ class Gaussian(Likelihood):
         return torch.sub(y, z, out=out)
 
     def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        return z + _draw(_normal_like, z, generators)
+        return z + draw(normal, z, generators)
 
     def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
         return u
@@ -41,5 +47,9 @@ class Gaussian(Likelihood):
             if replica.is_contiguous():
                 replica.normal_(generator=generator)
             else:  # the same numbers, however `out` lies in memory
-                replica.copy_(_normal_like(replica, generator))
+                replica.copy_(normal(replica, generator))
         return out
+
+    def noise_floor(self, outputs: int, variance: float) -> float:
+        """½ n σ²."""
+        return 0.5 * outputs * variance

@@ -1,23 +1,32 @@
-"""A Gaussian in its natural parameters."""
+"""A Gaussian in its natural parameters z = (Σ⁻¹μ, vec Σ⁻¹): mean and covariance are both the network's output.
+
+log r(y|z) = zᵀT(y) − log Z(z) − ½ d log 2π with T(y) = (y, −½ vec yyᵀ) and log Z = ½ μᵀΣ⁻¹μ − ½ log det Σ⁻¹.
+M = Martens (2014): the exponential families of its §8.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import Likelihood, _draw, _normal_like
+from nglab.likelihoods.likelihood import Likelihood, draw, normal
+from nglab.settings.fields import Count, setting
 
 
+@dataclass(frozen=True)
 class GaussianNatural(Likelihood):
-    """r(y|z) = N(y; μ, Σ) of natural parameters z = (Σ⁻¹μ, vec Σ⁻¹), so n = d + d² (M §8).
+    """r(y|z) = N(y; μ, Σ), y `[..., M, d]`, z `[..., M, d + d²]`: F_R = H_L = ∇² log Z (M §8).
 
-    log r = zᵀT(y) − log Z(z) with T = (y, −½ vec yyᵀ) and log Z = ½ μᵀΣ⁻¹μ − ½ log det Σ⁻¹. Of the matrix in z only
-    the symmetric part counts. Where that is not positive definite z is no density: the loss is ∞.
+    Of the matrix in z only the symmetric part counts. Where that is not positive definite z is no density: the loss is
+    ∞.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self.dimension = dimension  # d
+    takes: ClassVar[tuple[str, ...]] = ()  # no data has fewer targets than the network has outputs
+
+    dimension: Count = setting("targets an example d; the network has d + d² outputs")
 
     def split(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Σ⁻¹μ `[..., M, d]` and the symmetric part of Σ⁻¹ `[..., M, d, d]`."""
@@ -45,9 +54,7 @@ class GaussianNatural(Likelihood):
 
     def sample(self, z: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         mean, covariance = self.moments(z)
-        return mean + _apply(
-            torch.linalg.cholesky(covariance), _draw(_normal_like, mean, generators)
-        )
+        return mean + _apply(torch.linalg.cholesky_ex(covariance).L, draw(normal, mean, generators))
 
     def fisher_times(self, z: Tensor, u: Tensor) -> Tensor:
         """∇² log Z: (a, B) ↦ (dμ, −½(dμ μᵀ + μ dμᵀ − ΣBΣ)) with dμ = Σ(a − Bμ)."""

@@ -1,28 +1,33 @@
 """Output densities r(y|z) of the network's output z = x_L, with L(y, z) = −log r(y|z).
 
 Layout: z and errors are `[..., M, n]`, y is `[..., M, n_y]`, one example a row; u is `[..., M, n]` and z
-broadcasts against it. Outputs are summed; only `loss` averages over examples.
+broadcasts against it. Outputs are summed; only `loss` and `measures` average over examples.
 F_R and H_L are applied, never stored: `output_fisher` and `output_hessian` build them for small n.
-M = Martens (2014), section and equation numbers are his.
+M = Martens (2014), section and equation numbers are his; plain equation numbers are those of Bernacchia, Lengyel &
+Hennequin (2018).
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from nglab.errors import InputError
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Likelihood(ABC):
     """What training, curvature and claims ask of r(y|z). A new one defines the abstract methods; the rest follows.
 
+    `takes` are the kinds of targets that it is a density of: "real", "unit interval", "classes" (one-hot).
     `columns` are the likelihood's own figures of an evaluation, beside the loss: name → meaning and unit, as `measures`
     gives them; the record has them as `test_<name>`.
     """
 
+    takes: ClassVar[tuple[str, ...]]
     columns: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
@@ -45,6 +50,10 @@ class Likelihood(ABC):
     def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         """H_L u with H_L = ∂²L/∂z² (M Eq. 2), example by example."""
 
+    def ggn_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        """What the GGN has between Jᵀ and J (M Eq. 2): H_L u, if z is where the network ends and the loss begins."""
+        return self.hessian_times(z, y, u)
+
     def loss(self, z: Tensor, y: Tensor, error: Tensor | None = None) -> Tensor:
         """h, the mean of L over the examples, `[...]`; `error` is e_L where it has been made already."""
         return self.losses(z, y).mean(-1)
@@ -57,6 +66,19 @@ class Likelihood(ABC):
     def measures(self, z: Tensor, y: Tensor) -> dict[str, Tensor]:
         """What `columns` names, each `[...]`."""
         return {}
+
+    def noise_floor(self, outputs: int, variance: float) -> float | None:
+        """h of the best z where each of so many targets is z plus N(0, variance); None where it has no known value."""
+        return None
+
+    def check(self, key: str, run: Any) -> None:
+        """Raise InputError where the data's targets are of another kind than this density's."""
+        targets, name = run.data.targets, type(self).__name__
+        if targets not in self.takes:
+            raise InputError(
+                f'{key}={name}: must be a density of "{targets}" targets, as this data has them; '
+                f"{name} is one of {', '.join(self.takes) or 'none of ours'}"
+            )
 
 
 def output_fisher(likelihood: Likelihood, z: Tensor) -> Tensor:
@@ -77,16 +99,27 @@ def _unit_vectors(z: Tensor) -> Tensor:
     return eye.unsqueeze(-2).expand(*z.shape[:-2], n, z.shape[-2], n)
 
 
-def _draw(
+def draw(
     one: Callable[[Tensor, torch.Generator], Tensor],
-    z: Tensor,
+    like: Tensor,
     generators: Sequence[torch.Generator],
 ) -> Tensor:
-    """`one(z, generator)`, for each replica `z[r]` with its own generator where there are several."""
+    """`one(like, generator)`, for each replica `like[r]` with its own generator where there are several."""
     if len(generators) == 1:
-        return one(z, generators[0])
-    return torch.stack([one(z_r, g) for z_r, g in zip(z, generators, strict=True)])
+        return one(like, generators[0])
+    return torch.stack([one(r, g) for r, g in zip(like, generators, strict=True)])
 
 
-def _normal_like(z: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty_like(z, memory_format=torch.contiguous_format).normal_(generator=generator)
+def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """N(0, 1), of the shape of `like`, which need not be contiguous."""
+    return _contiguous(like).normal_(generator=generator)
+
+
+def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform on [0, 1), of the shape of `like`, which need not be contiguous."""
+    return _contiguous(like).uniform_(generator=generator)
+
+
+def _contiguous(like: Tensor) -> Tensor:
+    """Memory whose numbers are drawn in one order, however `like` lies in its own."""
+    return torch.empty_like(like, memory_format=torch.contiguous_format)

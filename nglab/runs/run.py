@@ -139,6 +139,7 @@ def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dic
     measured = {
         "train_loss": evaluation.train_loss,
         "test_loss": evaluation.test_loss,
+        **evaluation.measures,
         **evaluation.diagnostics,
     }
     columns = {name: values.flatten().tolist() for name, values in measured.items()}

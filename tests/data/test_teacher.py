@@ -1,7 +1,7 @@
 import torch
 from torch.testing import assert_close
 
-from nglab.data.teacher import input_covariance_root, teacher_dataset
+from nglab.data.teacher import Teacher, input_covariance_root
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
@@ -11,7 +11,7 @@ NETWORK = Network((6, 4, 3))
 
 
 def make(seed=0, noise=1e-2, examples=20_000):
-    return teacher_dataset(NETWORK, seed, examples, 500, noise, 5.0, 1.0)
+    return Teacher(examples, 500, noise, 5.0).dataset(NETWORK, 1.0, seed)
 
 
 def test_spectrum_of_the_input_covariance():

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
-from nglab.data.teacher import teacher_dataset
+from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
@@ -147,7 +147,7 @@ def test_a_run_of_captured_steps_is_a_run(name, monkeypatch):
         return list(train(Problem(
             network,
             Gaussian(),
-            teacher_dataset(network, 0, 20 * M, 30, 1e-2, 5.0, 1.0),
+            Teacher(20 * M, 30, 1e-2, 5.0).dataset(network, 1.0, 0),
             random_parameters(network, 1.0, rng(1)),
             OPTIMIZERS[name](False),
             lambda purpose: [stream(0, purpose)],

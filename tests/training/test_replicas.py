@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
-from nglab.data.teacher import teacher_dataset
+from nglab.data.teacher import Teacher
 from nglab.errors import InputError
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
@@ -19,7 +19,7 @@ NETWORK = Network((5, 4, 4, 3), "tanh", bias=True)
 
 
 def problem(seed, optimizer, network=NETWORK, dataset=None):
-    dataset = dataset or teacher_dataset(network, seed, 90, 30, 1e-2, 5.0, 1.0)
+    dataset = dataset or Teacher(90, 30, 1e-2, 5.0).dataset(network, 1.0, seed)
     params = random_parameters(network, 1.0, stream(seed, "student"))
     return Problem(
         network, Gaussian(), dataset, params, optimizer, lambda purpose: [stream(seed, purpose)]

@@ -1,0 +1,40 @@
+"""MNIST images as a classifier's data: the target is the digit."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nglab.data.dataset import Dataset
+from nglab.data.mnist_source import PIXELS, MnistSource
+from nglab.errors import InputError
+from nglab.networks.network import Network
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class MnistDigits(MnistSource):
+    """y is one-hot, `[1, N, 10]`."""
+
+    targets: ClassVar[str] = "classes"
+
+    def check(self, key: str, run: Any) -> None:
+        widths = list(run.arch.widths)
+        if (widths[0], widths[-1]) != (PIXELS, CLASSES):
+            raise InputError(
+                f"arch.widths={widths}: must be {PIXELS} first and {CLASSES} last, "
+                f"since {key}=mnist_digits is images of {PIXELS} pixels in {CLASSES} classes"
+            )
+        super().check(key, run)
+
+    def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
+        """Raises InputError where a file is missing or altered, or a split has fewer examples."""
+        self.verify()
+        train_x, test_x = self.images("train"), self.images("test")
+        return Dataset(train_x, self.digits("train"), test_x, self.digits("test"), None)
+
+    def digits(self, split: str) -> Tensor:
+        """The labels as unit vectors, float32."""
+        return torch.eye(CLASSES)[self.first(split, "labels").long()].unsqueeze(0)
