@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from problems import randn, rng, task_of
+from problems import CONSTANT, randn, rng, task_of
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -30,10 +30,11 @@ NETWORKS = {
 }
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
-    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M),
+    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT),
     "ngd": lambda stacked: NGD(
         lr=1.0,
         batch_size=M,
+        schedule=CONSTANT,
         samples=2,
         damping=LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
         split="pi",
@@ -123,7 +124,9 @@ def plain(name, network, stacked, device="cpu"):
 def test_a_replayed_step_does_all_that_a_step_does(name, network, stacked, monkeypatch):
     monkeypatch.setattr(SGD, "graph_steps", 3)
     optimizer, params, state, x, y = problem(name, NETWORKS[network], stacked)
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0], acted_out)
+    captured = CapturedSteps(
+        optimizer.step, optimizer.graph_steps, params, state, x[0], y[0], acted_out
+    )
     done = captured.run(x, y)
     assert done == 7 - 7 % optimizer.graph_steps
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
@@ -169,7 +172,7 @@ def test_on_a_gpu_captured_steps_are_plain_steps(name, network, stacked):
     optimizer.step(  # libraries make their handles and workspaces
         params.map(torch.clone), problem(name, NETWORKS[network], stacked, "cuda")[2], x[0], y[0]
     )
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0])
+    captured = CapturedSteps(optimizer.step, optimizer.graph_steps, params, state, x[0], y[0])
     done = captured.run(x, y)
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
         optimizer.step(params, state, one_x, one_y)
