@@ -53,6 +53,7 @@ class NGDExact(Optimizer):
     cutoff: float  # singular values below cutoff × the norm count as zero: what a layer cannot move, Σ's null space
     damping: LevenbergMarquardt  # the rule of λ
     graph_steps: ClassVar[int] = 0  # its decompositions have the host look for errors
+    stackable: ClassVar[bool] = False  # ranks differ between networks
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDExactState:
         network = task.network
