@@ -37,7 +37,8 @@ class Optimizer(ABC):
     """A method and its settings. Real numbers are floats, or tensors `[replicas]` in a stack.
 
     A method states the diagnostics that it records, name → meaning, how many of its steps a CUDA graph holds (0: they
-    cannot be captured), and whether it can train a stack. Its rate of each step is `schedule.start(…)` in `init`, `advance_()` in `step`.
+    cannot be captured), and whether it can train a stack. Its rate of each step is `schedule.start(…)` in `init`,
+    `advance_()` in `step`.
     """
 
     columns: ClassVar[Mapping[str, str]] = {}

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from problems import CONSTANT, randn, rng, task_of
+from problems import CONSTANT, randn, rng
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -16,6 +16,8 @@ from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
+from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 from nglab.training.cuda_graph import CapturedSteps
@@ -31,6 +33,9 @@ NETWORKS = {
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
     "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT),
+    "sgd, cosine": lambda stacked: SGD(
+        lr=RATES if stacked else 0.01, batch_size=M, schedule=Cosine(warm_up=2, final=0.1)
+    ),
     "ngd": lambda stacked: NGD(
         lr=1.0,
         batch_size=M,
@@ -104,7 +109,7 @@ def problem(name, network, stacked, device="cpu"):
     return (
         optimizer,
         params,
-        optimizer.init(task_of(network), params, lambda _: generators),
+        optimizer.init(Task(network, Gaussian(), 7), params, lambda _: generators),
         x,
         y,
     )
