@@ -8,6 +8,7 @@ from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.constant import Constant
 
 NETWORKS = {
     "square": Network((4, 4, 4, 4)),
@@ -20,6 +21,8 @@ NETWORKS = {
     "relu with bias": Network((4, 6, 6, 3), "relu", bias=True),
     "softplus with bias": Network((3, 4, 2), "softplus", bias=True),
 }
+
+CONSTANT = Constant(warm_up=0)
 
 
 def rng(seed: int) -> torch.Generator:

@@ -17,6 +17,7 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Optimizer, Task
+from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 
@@ -203,7 +204,9 @@ def nglab_step(case: Case, optimizer: Optimizer) -> Step:
 
 
 def nglab_sgd(case: Case) -> Step:
-    return nglab_step(case, SGD(lr=case.lr, batch_size=case.batch_size))
+    return nglab_step(
+        case, SGD(lr=case.lr, batch_size=case.batch_size, schedule=Constant(warm_up=0))
+    )
 
 
 def nglab_ngd(case: Case, samples: int = 1) -> Step:
@@ -215,6 +218,7 @@ def make_ngd(batch_size: int, samples: int) -> NGD:
     return NGD(
         lr=1.0,
         batch_size=batch_size,
+        schedule=Constant(warm_up=0),
         samples=samples,
         damping=LevenbergMarquardt(1e-2, 1e-8),
         split="equal",

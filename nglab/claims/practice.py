@@ -22,6 +22,7 @@ from nglab.networks.passes import Errors, backward, forward, gradient
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.constant import Constant
 from nglab.randomness import stream
 from nglab.training.loop import train
 from nglab.training.problem import Problem
@@ -53,6 +54,7 @@ def ngd_step(
     optimizer = NGD(
         lr=lr,
         batch_size=examples,
+        schedule=Constant(warm_up=0),
         samples=samples,
         damping=LevenbergMarquardt(damping, 0.0),
         split="equal",
@@ -165,6 +167,7 @@ def predicted_decrease() -> Result:
         statistics="batch",
         lr=lr,
         batch_size=EXAMPLES,
+        schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
         damping=LevenbergMarquardt(0.0, 0.0),
@@ -237,6 +240,7 @@ def exact_step(damping: float) -> Tensor:
         statistics="batch",
         lr=1.0,
         batch_size=EXAMPLES,
+        schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
         damping=LevenbergMarquardt(damping, 0.0),
@@ -256,6 +260,7 @@ def loss_reached(samples: int) -> float:
     optimizer = NGD(
         lr=1.0,
         batch_size=200,
+        schedule=Constant(warm_up=0),
         samples=samples,
         damping=LevenbergMarquardt(1e-2, 1e-6),
         split="equal",

@@ -9,6 +9,7 @@ from nglab.curvature.solvers.cholesky import inverse_
 from nglab.networks import products
 from nglab.networks.layers import Layers, as_batch
 from nglab.networks.passes import add_outer_
+from nglab.networks.scratch import Scratch
 
 BLOCK = 64
 """Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""
@@ -50,7 +51,7 @@ def second_moment_above(rows: Tensor, out: Tensor) -> None:
         add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)
 
 
-class KroneckerFactors:
+class KroneckerFactors(Scratch):
     """Λ_i and Λ̃_i of every layer, in kept memory; `inverse_` turns them into their damped inverses.
 
     `inputs[g]` (Λ_i) and `errors[g]` (Λ̃_i) are `[layers, ..., n, n]` for each group g of layers. All factors of one

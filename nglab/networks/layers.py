@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from nglab.networks.network import Network
+from nglab.networks.scratch import Held
 
 
-class Layers(Sequence[Tensor]):
+class Layers(Sequence[Tensor], Held):
     """A tensor for each layer; those of a group are views of one stack.
 
     `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
@@ -52,6 +53,9 @@ class Layers(Sequence[Tensor]):
         if self.pieces is self.stacks:
             return Layers(self.network, pieces)
         return Layers.within(self.network, pieces[0])
+
+    def held(self) -> list[Tensor]:
+        return self.stacks
 
     def __getitem__(self, i):  # type: ignore[no-untyped-def]
         return self.views[i]

@@ -17,9 +17,10 @@ from torch import Tensor
 from nglab.networks import products
 from nglab.networks.layers import Layers, layer_values
 from nglab.networks.network import Network
+from nglab.networks.scratch import Scratch
 
 
-class Activations:
+class Activations(Scratch):
     """What a forward pass leaves: x_0 … x_L of M examples.
 
     `inputs[i]` is layer i's input with its component 1 where there is a bias, `x[i]` is x_i without it, and
@@ -49,7 +50,7 @@ class Activations:
             self.x[0].copy_(x)
 
 
-class Errors:
+class Errors(Scratch):
     """What a backward pass leaves: e_1 … e_L for `sets` output errors on the same M examples.
 
     `layers[i]` is `[..., sets × M, n_i]`, `sets[i]` the same memory as `[..., sets, M, n_i]`.

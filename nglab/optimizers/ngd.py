@@ -1,6 +1,8 @@
 """Online natural gradient descent of Bernacchia, Lengyel & Hennequin (2018), Eqs. 20 and 21."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from nglab.networks import products
 from nglab.networks.layers import Layers
 from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
+from nglab.optimizers.schedules.rate import Rate
 
 CEILING = 10.0
 
@@ -20,9 +23,9 @@ class NGDState:
     """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept memory."""
 
     task: Task
-    rate: Tensor  # α `[..., 1, 1]`
+    rate: Rate  # α `[..., 1, 1]`
     rule: LevenbergMarquardt  # of λ
-    predicted_share: Tensor  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
+    predicted_share: Rate  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
     skipped_steps: (
@@ -50,6 +53,12 @@ class NGD(Optimizer):
     brings back runs whose first steps leave the region where any quadratic model holds.
     """
 
+    columns: ClassVar[Mapping[str, str]] = {
+        "damping": "λ (Eq. 21)",
+        "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
+        "skipped_steps": "steps not taken so far",
+    }
+
     samples: int  # K
     damping: LevenbergMarquardt  # the rule of λ
     split: str  # how √λ is divided between the factors: equal or pi
@@ -60,9 +69,11 @@ class NGD(Optimizer):
         alpha = per_replica + as_like(self.lr, per_replica)
         return NGDState(
             task,
-            rate=alpha[..., None, None],
+            rate=self.schedule.start(alpha, task.steps, lambda alpha: alpha[..., None, None]),
             rule=self.damping.like(per_replica),
-            predicted_share=alpha - alpha**2 / 2,
+            predicted_share=self.schedule.start(
+                alpha, task.steps, lambda alpha: alpha - alpha**2 / 2
+            ),
             damping=per_replica + as_like(self.damping.initial, per_replica),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
@@ -91,16 +102,17 @@ class NGD(Optimizer):
         backward(network, params, activations, errors)
 
         torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
+        rate, predicted_share = state.rate.advance_(), state.predicted_share.advance_()
         decrease, solved = self._directions(state)
         for w, d, trial in zip(
             params.pieces, state.direction.pieces, state.trial.pieces, strict=True
         ):
-            torch.addcmul(w, state.rate, d, value=1 / network.depth, out=trial)
+            torch.addcmul(w, rate, d, value=1 / network.depth, out=trial)
 
         forward(network, state.trial, x, activations)
         likelihood.error(activations.output, y, out=true_error)
         trial_loss = likelihood.loss(activations.output, y, true_error)
-        predicted = state.predicted_share * decrease
+        predicted = predicted_share * decrease
         taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
         for w, trial in zip(params.pieces, state.trial.pieces, strict=True):
             torch.where(taken[..., None, None], trial, w, out=w)

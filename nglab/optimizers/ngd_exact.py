@@ -1,5 +1,6 @@
 """Natural-gradient descent with the exact expressions for deep linear networks (nglab/linear.py), damped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.networks.passes import Activations, forward
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
+from nglab.optimizers.schedules.rate import Rate
 
 
 @dataclass
@@ -20,6 +22,7 @@ class NGDExactState:
     """λ, ρ and the count of steps not taken; kept memory; K and K⁺ of a known Σ = K Kᵀ."""
 
     task: Task
+    rate: Rate  # α
     damping: Tensor  # λ_k
     reduction_ratio: Tensor  # ρ_k of the last step
     skipped_steps: Tensor  # steps that were not finite
@@ -39,11 +42,18 @@ class NGDExact(Optimizer):
     Σ is the batch's ⟨x xᵀ⟩, or the data's own. Linear networks without bias, one at a time.
     """
 
+    columns: ClassVar[Mapping[str, str]] = {
+        "damping": "λ (Eq. 21)",
+        "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
+        "skipped_steps": "steps not taken so far: they were not finite",
+    }
+
     statistics: str  # Σ of the batch, or "population": the data's own, where they know it
     form: str  # a key of FORMS
     cutoff: float  # singular values below cutoff × the norm count as zero: what a layer cannot move, Σ's null space
     damping: LevenbergMarquardt  # the rule of λ
     graph_steps: ClassVar[int] = 0  # its decompositions have the host look for errors
+    stackable: ClassVar[bool] = False  # ranks differ between networks
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDExactState:
         network = task.network
@@ -53,6 +63,7 @@ class NGDExact(Optimizer):
         moment = task.input_moment if self.statistics == "population" else None
         return NGDExactState(
             task,
+            rate=self.schedule.start(zero + self.lr, task.steps),
             damping=zero + as_like(self.damping.initial, zero),
             reduction_ratio=zero.clone(),
             skipped_steps=zero.clone(),
@@ -68,9 +79,10 @@ class NGDExact(Optimizer):
         whitened = self._whiten(params, state, x)
         direction = self._direction(whitened, state.damping)
 
+        alpha = state.rate.advance_()
         trial = params.map(torch.clone)
         for w, delta in zip(trial, direction, strict=True):
-            w.add_(delta, alpha=self.lr)
+            w.addcmul_(delta, alpha)
         trial_loss = self._loss(trial, state, x, y)
         taken = trial_loss.isfinite()
         for w, new in zip(params.stacks, trial.stacks, strict=True):
@@ -78,7 +90,7 @@ class NGDExact(Optimizer):
 
         # footnote 1: Σ_i tr(δ_iᵀ ⟨e_i x_{i-1}ᵀ⟩) = ⟨R̂, Ĵδ⟩
         slope = (whitened.residual * whitened.push(direction)).sum()
-        predicted = (self.lr - self.lr**2 / 2) * slope
+        predicted = (alpha - alpha**2 / 2) * slope
         state.reduction_ratio = (loss - trial_loss) / predicted  # ρ_k
         self.damping.update_(
             state.damping,

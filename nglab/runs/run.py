@@ -21,7 +21,7 @@ from nglab.runs.progress import Progress
 from nglab.runs.provenance import circumstances, versions
 from nglab.runs.status import CHECKPOINT
 from nglab.training.clock import step_threads
-from nglab.training.evaluation import Evaluation
+from nglab.training.evaluation import SHARED, Evaluation, columns_of
 from nglab.training.loop import train
 from nglab.training.problem import Problem
 from nglab.training.replicas import part, stack
@@ -57,7 +57,7 @@ def run_together(
     for config in configs:
         check_device(config.device, config.train.cuda_graph)
     records = [
-        RecordWriter(folder, facts(config, len(configs), concurrent))
+        RecordWriter(folder, facts(config, len(configs), concurrent), columns(config))
         for config, folder in zip(configs, folders, strict=True)
     ]
     checkpoint = CheckpointFile(
@@ -109,9 +109,8 @@ def train_and_write(
     with Progress(steps, progress) as shown:
         while going := [i for i, record in enumerate(records) if not record.blown_up]:
             rest = problem if len(going) == len(records) else part(problem, going)
-            rates = [configs[i].optimizer.lr for i in going]
             for evaluation in train(rest, settings.passes, interval, snapshot):
-                for i, row in zip(going, rows_of(evaluation, rates), strict=True):
+                for i, row in zip(going, rows_of(evaluation), strict=True):
                     records[i].write(row)
                 shown.update(evaluation.step, describe(records))
                 sound = [k for k, i in enumerate(going) if not records[i].blown_up]
@@ -128,7 +127,7 @@ def train_and_write(
                 return
 
 
-def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dict[str, float]]:
+def rows_of(evaluation: Evaluation) -> list[dict[str, float]]:
     """Rows of `metrics.csv` from an evaluation, one a network."""
     shared = {
         "step": evaluation.step,
@@ -139,14 +138,11 @@ def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dic
     measured = {
         "train_loss": evaluation.train_loss,
         "test_loss": evaluation.test_loss,
-        **evaluation.measures,
-        **evaluation.diagnostics,
+        "learning_rate": evaluation.learning_rate,
+        **evaluation.more,
     }
-    columns = {name: values.flatten().tolist() for name, values in measured.items()}
-    return [
-        {**shared, "learning_rate": rate, **{name: column[i] for name, column in columns.items()}}
-        for i, rate in enumerate(learning_rates)
-    ]
+    numbers = zip(*(values.flatten().tolist() for values in measured.values()), strict=True)
+    return [shared | dict(zip(measured, row, strict=True)) for row in numbers]
 
 
 def conclude(record: RecordWriter) -> None:
@@ -169,13 +165,18 @@ def describe(records: Sequence[RecordWriter]) -> str:
         middle = f", median loss {median(losses):.4g}" if losses else ""
         return f"{len(losses)} of {len(records)} runs{middle}"
     row = records[0].rows[-1]
-    damping = f" λ {row['damping']:.2g}" if "damping" in row else ""
-    return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{damping}"
+    own = [f" {name} {value:.3g}" for name, value in row.items() if name not in SHARED]
+    return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{''.join(own)}"
 
 
 def eval_interval(config: Config) -> int:
     """Examples between two evaluations: as configured, else a tenth of the training set."""
     return config.train.eval_every_examples or max(1, config.data.train_examples // 10)
+
+
+def columns(config: Config) -> dict[str, str]:
+    """The columns of a run's `metrics.csv`, name → meaning."""
+    return columns_of(config.optimizer, config.likelihood, config.train.average is not None)
 
 
 def facts(config: Config, stacked: int, concurrent: bool) -> dict[str, Any]:

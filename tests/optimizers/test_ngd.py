@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, natural_gradient_step, squared_error
-from problems import NETWORKS, random_batch, random_params, replicas, rng, task_of
+from problems import CONSTANT, NETWORKS, random_batch, random_params, replicas, rng, task_of
 from torch.testing import assert_close
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
@@ -12,7 +12,12 @@ M = 24
 
 def ngd(damping: float = 0.1, lr: float = 0.7, samples: int = 2, split: str = "equal") -> NGD:
     return NGD(
-        lr=lr, batch_size=M, samples=samples, damping=LevenbergMarquardt(damping, 1e-8), split=split
+        lr=lr,
+        batch_size=M,
+        schedule=CONSTANT,
+        samples=samples,
+        damping=LevenbergMarquardt(damping, 1e-8),
+        split=split,
     )
 
 
@@ -98,7 +103,12 @@ def test_a_failed_factorisation_skips_the_step_and_raises_the_damping():
     params, (x, y) = random_params(network), random_batch(network, M)
     x = torch.zeros_like(x)  # Λ = 0; with λ = 0 nothing can be factorised
     optimizer = NGD(
-        lr=1.0, batch_size=M, samples=1, damping=LevenbergMarquardt(0.0, 1e-8), split="equal"
+        lr=1.0,
+        batch_size=M,
+        schedule=CONSTANT,
+        samples=1,
+        damping=LevenbergMarquardt(0.0, 1e-8),
+        split="equal",
     )
     new, state = one_step(optimizer, network, params, x, y)
     for w, old in zip(new, params, strict=True):
@@ -124,7 +134,12 @@ def test_a_stack_steps_as_its_members_do(name):
     batches = [random_batch(network, M, seed=20 * r) for r in range(3)]
     x, y = (torch.stack(t) for t in zip(*batches, strict=True))
     optimizer = NGD(
-        lr=lr, batch_size=M, samples=2, damping=LevenbergMarquardt(damping, 1e-8), split="equal"
+        lr=lr,
+        batch_size=M,
+        schedule=CONSTANT,
+        samples=2,
+        damping=LevenbergMarquardt(damping, 1e-8),
+        split="equal",
     )
     state = optimizer.init(task_of(network), stacked, lambda purpose: [rng(r) for r in range(3)])
     for _ in range(3):
@@ -133,6 +148,7 @@ def test_a_stack_steps_as_its_members_do(name):
         alone = NGD(
             lr=float(lr[r]),
             batch_size=M,
+            schedule=CONSTANT,
             samples=2,
             damping=LevenbergMarquardt(float(damping[r]), 1e-8),
             split="equal",

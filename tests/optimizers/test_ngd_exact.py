@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, squared_error
-from problems import NETWORKS, randn, random_batch, random_params, replicas, task_of
+from problems import CONSTANT, NETWORKS, randn, random_batch, random_params, replicas, task_of
 from torch.testing import assert_close
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
@@ -19,6 +19,7 @@ def ngd_exact(form="shells", damping=0.1, lr=0.7, statistics="batch", least=1e-8
     return NGDExact(
         lr=lr,
         batch_size=M,
+        schedule=CONSTANT,
         form=form,
         cutoff=1e-6,
         damping=LevenbergMarquardt(damping, least),
@@ -130,6 +131,7 @@ def test_dead_inputs_and_dead_weights_give_no_nan(form, dtype):
         statistics="batch",
         lr=1.0,
         batch_size=M,
+        schedule=CONSTANT,
         form=form,
         cutoff=1e-3,
         damping=LevenbergMarquardt(1e-8, 1e-8),

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from problems import randn, rng, task_of
+from problems import CONSTANT, randn, rng
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -16,6 +16,8 @@ from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
+from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 from nglab.training.cuda_graph import CapturedSteps
@@ -30,10 +32,14 @@ NETWORKS = {
 }
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
-    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M),
+    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT),
+    "sgd, cosine": lambda stacked: SGD(
+        lr=RATES if stacked else 0.01, batch_size=M, schedule=Cosine(warm_up=2, final=0.1)
+    ),
     "ngd": lambda stacked: NGD(
         lr=1.0,
         batch_size=M,
+        schedule=CONSTANT,
         samples=2,
         damping=LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
         split="pi",
@@ -103,7 +109,7 @@ def problem(name, network, stacked, device="cpu"):
     return (
         optimizer,
         params,
-        optimizer.init(task_of(network), params, lambda _: generators),
+        optimizer.init(Task(network, Gaussian(), 7), params, lambda _: generators),
         x,
         y,
     )
@@ -123,7 +129,9 @@ def plain(name, network, stacked, device="cpu"):
 def test_a_replayed_step_does_all_that_a_step_does(name, network, stacked, monkeypatch):
     monkeypatch.setattr(SGD, "graph_steps", 3)
     optimizer, params, state, x, y = problem(name, NETWORKS[network], stacked)
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0], acted_out)
+    captured = CapturedSteps(
+        optimizer.step, optimizer.graph_steps, params, state, x[0], y[0], acted_out
+    )
     done = captured.run(x, y)
     assert done == 7 - 7 % optimizer.graph_steps
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
@@ -169,7 +177,7 @@ def test_on_a_gpu_captured_steps_are_plain_steps(name, network, stacked):
     optimizer.step(  # libraries make their handles and workspaces
         params.map(torch.clone), problem(name, NETWORKS[network], stacked, "cuda")[2], x[0], y[0]
     )
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0])
+    captured = CapturedSteps(optimizer.step, optimizer.graph_steps, params, state, x[0], y[0])
     done = captured.run(x, y)
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
         optimizer.step(params, state, one_x, one_y)
