@@ -14,7 +14,7 @@ from nglab.errors import InputError
 from nglab.likelihoods.categorical import SoftmaxInNetwork
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import output_fisher, output_hessian
-from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.layers import from_vector, to_vector
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 
@@ -135,7 +135,7 @@ def test_a_stack_multiplies_as_its_members():
         ]
 
     together = build(stacked, x, y, [rng(0), rng(1)])
-    v = randn(2, together[0].shape[0], 3, seed=5)
+    v = randn(2, together[0].shape[-1], 3, seed=5)
     for r, params in enumerate(singles):
         for all_c, c in zip(together, build(params, x[r], y[r], [rng(r)]), strict=True):
             assert_close((all_c @ v)[r], c @ v[r])
