@@ -14,7 +14,7 @@ from nglab.errors import InputError
 from nglab.likelihoods.categorical import SoftmaxInNetwork
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import output_fisher, output_hessian
-from nglab.networks.layers import from_vector, to_vector
+from nglab.networks.layers import to_vector
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 
@@ -141,13 +141,6 @@ def test_a_stack_multiplies_as_its_members():
             assert_close((all_c @ v)[r], c @ v[r])
             assert_close(all_c.to_dense()[r], c.to_dense())
             assert_close((BlockDiagonal(all_c) @ v)[r], BlockDiagonal(c) @ v[r])
-
-
-def test_vector_round_trip():
-    network, params, *_ = problem("tanh with bias")
-    for back, w in zip(from_vector(network, to_vector(params)), params, strict=True):
-        assert torch.equal(back, w)
-    assert torch.equal(to_vector(params)[: params[0].numel()], params[0].flatten())
 
 
 def test_the_hessian_of_a_linearised_softmax_is_refused():
