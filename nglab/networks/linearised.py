@@ -21,7 +21,16 @@ from nglab.networks.passes import Activations, Errors, backward, forward, produc
 
 
 class Linearised:
-    """The network near `params`, on the examples that `activations` holds."""
+    """J at `params`, on the examples of a forward pass that left `activations`: good until those are overwritten.
+
+    >>> network, x = Network((2, 1)), torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    >>> linearised = Linearised.at(network, Layers.from_vector(network, torch.zeros(2)), x)
+    >>> linearised.forward([torch.tensor([[[1.0, 0.5]]])])  # V_1 x, k = 1
+    tensor([[[2.],
+             [3.]]])
+    >>> linearised.backward(torch.ones(1, 2, 1))  # Σ x
+    [tensor([[[4., 2.]]])]
+    """
 
     def __init__(self, network: Network, params: Layers, activations: Activations) -> None:
         self.network, self.params, self.activations = network, params, activations
