@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from nglab.bench.timing import Step, measure, table
-from nglab.curvature.kronecker import second_moment, second_moment_above
+from nglab.curvature.kronecker import second_moment_above
 from nglab.curvature.solvers import sherman_morrison
-from nglab.curvature.solvers.cholesky import inverse_
-from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
-from nglab.curvature.solvers.randomized_svd import low_rank, solve_low_rank
+from nglab.curvature.solvers.cholesky import Cholesky
+from nglab.curvature.solvers.pseudo_inverse import PseudoInverse
+from nglab.curvature.solvers.randomized_svd import RandomizedSVD
+from nglab.curvature.solvers.second_moment import SecondMoment
 
 log = logging.getLogger(__name__)
 
@@ -47,28 +48,26 @@ def solvers(dtype: torch.dtype, rounds: int) -> pd.DataFrame:
 def cholesky(rows: Tensor, g: Tensor) -> Step:
     """Λ over the rows, its inverse by Cholesky, a product: M n² + 3 n³."""
     moment, scratch = rows.new_empty(2, rows.shape[1], rows.shape[1])
-    info = torch.empty((), dtype=torch.int32)
+    damping, info, solver = rows.new_tensor(DAMPING), torch.empty((), dtype=torch.int32), Cholesky()
 
     def step() -> Tensor:
         second_moment_above(rows, moment)
-        moment.diagonal().add_(DAMPING)
-        inverse_(moment, scratch, info)
+        solver.invert_(moment, damping, scratch, info)
         return moment @ g
 
     return step
 
 
 def eigenvalues(rows: Tensor, g: Tensor) -> Step:
-    """Λ over the rows, its pseudo-inverse by eigenvalues, a product."""
-    moment = rows.new_empty(rows.shape[1], rows.shape[1])
-    return lambda: pseudo_inverse(second_moment(rows, moment), DAMPING) @ g
+    """Λ over the rows, its eigenvalues and eigenvectors, three products."""
+    solver = PseudoInverse(cutoff=None)
+    return lambda: solver.solve(SecondMoment(rows), g, DAMPING).x
 
 
 def randomized(rows: Tensor, g: Tensor) -> Step:
     """The leading `RANK` eigenpairs by products with Λ = UᵀU/M, which is never formed; λI for the rest."""
-    generator, rank = torch.Generator().manual_seed(0), min(RANK, rows.shape[1])
-    solve_columns = torch.vmap(solve_low_rank, (None, None, 1, None), 1)
-    return lambda: solve_columns(*low_rank(Moment(rows), rank, generator, g), g, DAMPING)  # type: ignore[arg-type]
+    solver = RandomizedSVD(min(RANK, rows.shape[1]), oversample=8, power_steps=2, seed=0)
+    return lambda: solver.solve(SecondMoment(rows), g, DAMPING).x
 
 
 def sherman_morrison_updates(rows: Tensor, g: Tensor) -> Step:
@@ -82,16 +81,6 @@ def sherman_morrison_updates(rows: Tensor, g: Tensor) -> Step:
         return inverse @ g
 
     return step
-
-
-class Moment:
-    """⟨u uᵀ⟩ over the rows u as an operator."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self.rows, self.shape = rows, (rows.shape[1], rows.shape[1])
-
-    def __matmul__(self, v: Tensor) -> Tensor:
-        return self.rows.mT @ (self.rows @ v) / len(self.rows)
 
 
 Way = Callable[[Tensor, Tensor], Step]

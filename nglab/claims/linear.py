@@ -16,7 +16,7 @@ from nglab.claims.linear_problems import (
 from nglab.claims.small_problems import LIKELIHOODS, randn, random_problem, relative, rng, slope
 from nglab.curvature.deep_linear import Flags, eq10, eq16, pinv, products, shells
 from nglab.curvature.kronecker import second_moment
-from nglab.networks.linearised import to_vector
+from nglab.networks.layers import to_vector
 from nglab.networks.passes import Errors, backward, forward, gradient
 
 SHAPES = WHOLE | NARROW

@@ -25,7 +25,7 @@ from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
 from nglab.likelihoods.bernoulli import Bernoulli
 from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
-from nglab.networks.linearised import to_vector
+from nglab.networks.layers import to_vector
 from nglab.networks.passes import gradient
 
 

@@ -1,6 +1,6 @@
 """Small random problems for the claims of Martens (2014), and the brute force that they are held against.
 
-Everything is float64, one network, no replicas. θ is the parameter vector of `nglab.linearised`.
+Everything is float64, one network, no replicas. θ is the parameter vector of `nglab.networks.layers`.
 """
 
 import itertools
@@ -19,8 +19,7 @@ from nglab.likelihoods.gaussian_natural import GaussianNatural
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.likelihoods.student_t import StudentT
 from nglab.networks.initial import random_parameters
-from nglab.networks.layers import Layers
-from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 

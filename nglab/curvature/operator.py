@@ -1,7 +1,7 @@
 """What every curvature matrix is: a symmetric P × P operator that is applied and never stored.
 
-Vectors are `[P]`, several at once `[..., P, k]` with the replicas in front. P counts all parameters, layer after
-layer, each flattened row by row (`nglab.linearised`). Every matrix is scaled as the loss: a mean over examples.
+Vectors are `[P]`, several at once `[..., P, k]` with the replicas in front; P counts all parameters, as `to_vector`
+lays them out. Every matrix is scaled as the loss: a mean over examples.
 """
 
 from abc import ABC, abstractmethod
@@ -11,13 +11,15 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from nglab.networks.layers import Layers
-from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 
 
 class Operator(ABC):
-    """A curvature matrix C of `network` at `params`."""
+    """A curvature matrix C of `network` at `params`: `c @ v` multiplies, `c.to_dense()` is the matrix itself.
+
+    A subclass gives `multiply`, on directions by layer. Every solver takes an operator as its matrix.
+    """
 
     def __init__(self, network: Network, params: Layers) -> None:
         self.network, self.params = network, params
@@ -27,11 +29,13 @@ class Operator(ABC):
         """C v for k directions given layer by layer, `[..., k, n_i, m_i]`."""
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, ...]:
+        """`[..., P, P]`, with the replicas in front."""
         parameters = sum(rows * columns for rows, columns in self.network.shapes)
-        return parameters, parameters
+        return *self.params.leading, parameters, parameters
 
     def __matmul__(self, v: Tensor) -> Tensor:
+        """C v, shaped as v."""
         if v.dim() == 1:
             return (self @ v.unsqueeze(-1)).squeeze(-1)
         return to_vector(self.multiply(from_vector(self.network, v.mT))).mT
@@ -39,8 +43,8 @@ class Operator(ABC):
     def to_dense(self) -> Tensor:
         """C as a matrix `[..., P, P]`: for tests and small networks."""
         like = self.params[0]
-        eye = torch.eye(self.shape[0], dtype=like.dtype, device=like.device)
-        return self @ eye.expand(*like.shape[:-2], *self.shape)
+        eye = torch.eye(self.shape[-1], dtype=like.dtype, device=like.device)
+        return self @ eye.expand(self.shape)
 
     def as_linear_operator(self) -> LinearOperator:
         """C for SciPy's sparse solvers, on the CPU in the parameters' precision (one network, no replicas)."""

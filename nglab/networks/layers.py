@@ -1,4 +1,9 @@
-"""A tensor for each layer, those of equal shape in one stack, and how the values of a layer lie in memory."""
+"""A tensor for each layer, those of equal shape in one stack, and how the values of a layer lie in memory.
+
+Whoever reads parameters reads them by layer, 1 to L: a `Layers` and a plain list of tensors alike. The parameter vector
+θ is their weights one after the other, each flattened row by row. How the stacks lie in memory is another order, that
+of `Network.groups`, which work entry by entry alone may use.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +16,27 @@ from nglab.networks.network import Network
 from nglab.networks.scratch import Held
 
 
+def to_vector(layers: Sequence[Tensor]) -> Tensor:
+    """θ `[..., P]` of layers `[..., n_i, m_i]`, a copy.
+
+    >>> to_vector([torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[5.0, 6.0]])])
+    tensor([1., 2., 3., 4., 5., 6.])
+    """
+    return torch.cat([w.flatten(-2) for w in layers], -1)
+
+
+def from_vector(network: Network, theta: Tensor) -> list[Tensor]:
+    """Layers `[..., n_i, m_i]` of θ `[..., P]` (views). `Layers.from_vector` puts them into stacks.
+
+    >>> from_vector(Network((2, 1, 1)), torch.tensor([1.0, 2.0, 3.0]))
+    [tensor([[1., 2.]]), tensor([[3.]])]
+    """
+    parts = theta.split([rows * columns for rows, columns in network.shapes], -1)
+    return [part.unflatten(-1, shape) for part, shape in zip(parts, network.shapes, strict=True)]
+
+
 class Layers(Sequence[Tensor], Held):
-    """A tensor for each layer; those of a group are views of one stack.
+    """A tensor for each layer, in the layers' order; those of one shape are views of one stack.
 
     `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
     and `batched[g]` the same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product
@@ -39,6 +63,16 @@ class Layers(Sequence[Tensor], Held):
             return cls(network, stacks)
         memory = torch.cat([stack.flatten() for stack in stacks])
         return cls.within(network, memory.view(1, 1, -1))
+
+    @classmethod
+    def from_vector(cls, network: Network, theta: Tensor) -> "Layers":
+        """The parameters of θ `[..., P]`, copied.
+
+        >>> network = Network((2, 1, 1, 2))
+        >>> [tuple(w.shape) for w in Layers.from_vector(network, torch.arange(5.0))]
+        [(1, 2), (1, 1), (2, 1)]
+        """
+        return cls.of(network, from_vector(network, theta))
 
     @classmethod
     def within(cls, network: Network, memory: Tensor) -> "Layers":

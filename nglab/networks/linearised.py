@@ -7,32 +7,30 @@ Nothing is averaged here: J v has a row for each example, Jᵀ u sums over them.
 Cost in matrix products of the size of a layer's forward one (a gradient takes 3: forward 1, backward 2):
 J v 2, Jᵀ u 2, the Hessian's product 6. The forward pass at θ is made once and kept.
 
-The parameter vector θ is the layers' weights one after the other, each flattened row by row.
+A direction is given by layer, 1 to L: a list of tensors, or `Layers`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from nglab.networks.layers import Layers
+from nglab.networks.layers import Layers, layer_values
 from nglab.networks.network import Network
-from nglab.networks.passes import Activations, Errors, backward, forward
-
-
-def to_vector(layers: list[Tensor] | Layers) -> Tensor:
-    """Layers `[..., n_i, m_i]` → `[..., P]`."""
-    return torch.cat([w.flatten(-2) for w in layers], -1)
-
-
-def from_vector(network: Network, theta: Tensor) -> list[Tensor]:
-    """`[..., P]` → layers `[..., n_i, m_i]` (views)."""
-    parts = theta.split([rows * columns for rows, columns in network.shapes], -1)
-    return [part.unflatten(-1, shape) for part, shape in zip(parts, network.shapes, strict=True)]
+from nglab.networks.passes import Activations, Errors, backward, forward, product
 
 
 class Linearised:
-    """The network near `params`, on the examples that `activations` holds."""
+    """J at `params`, on the examples of a forward pass that left `activations`: good until those are overwritten.
+
+    >>> network, x = Network((2, 1)), torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    >>> linearised = Linearised.at(network, Layers.from_vector(network, torch.zeros(2)), x)
+    >>> linearised.forward([torch.tensor([[[1.0, 0.5]]])])  # V_1 x, k = 1
+    tensor([[[2.],
+             [3.]]])
+    >>> linearised.backward(torch.ones(1, 2, 1))  # Σ x
+    [tensor([[[4., 2.]]])]
+    """
 
     def __init__(self, network: Network, params: Layers, activations: Activations) -> None:
         self.network, self.params, self.activations = network, params, activations
@@ -48,24 +46,57 @@ class Linearised:
         """z = x_L with an axis for the directions, `[..., 1, M, n_L]`."""
         return self.activations.output.unsqueeze(-3)
 
-    def forward(self, v: list[Tensor]) -> Tensor:
-        """J v: `[..., k, M, n_L]`."""
-        for moved, _ in self.tangents(v):
+    def on_rows(self, rows: slice | Tensor) -> "Linearised":
+        """The same on some of the examples, by a slice or by their numbers; without another forward pass."""
+        return Linearised(self.network, self.params, self.activations.on_rows(rows))
+
+    def forward(self, v: Sequence[Tensor], first_layer: int = 0) -> Tensor:
+        """J v `[..., k, M, n_L]`; before `first_layer` (from 0) v counts as zero and is not read."""
+        for moved, _ in self.tangents(v, first_layer):
             output = moved
         return output
 
-    def tangents(self, v: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rx_i and Rz_i, the derivatives of x_i and z_i along v, `[..., k, M, n_i]`, for i = 1 … L.
+    def tangents(
+        self, v: Sequence[Tensor], first_layer: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rx_i and Rz_i, the derivatives of x_i and z_i along v, `[..., k, M, n_i]`, from the first layer on.
 
-        Rz_i = V_i x_{i-1} + W_i Rx_{i-1} and Rx_i = φ'_i ∘ Rz_i, with Rx_0 = 0.
+        Rz_i = V_i x_{i-1} + W_i Rx_{i-1} and Rx_i = φ'_i ∘ Rz_i, with Rx = 0 before it.
         """
         rx: Tensor | None = None
-        for i, v_i in enumerate(v):
-            rz = self.activations.inputs[i].unsqueeze(-3) @ v_i.mT
+        for i in range(first_layer, len(v)):
+            rz = self.activations.inputs[i].unsqueeze(-3) @ v[i].mT
             if rx is not None:
                 rz += rx @ self.params.without_bias[i].unsqueeze(-3).mT
             rx = rz if i == len(v) - 1 else self._chain(rz.clone(), i + 1)
             yield rx, rz
+
+    def by_layer(self, d: Sequence[Tensor]) -> Tensor:
+        """J D_i for every layer i alone, `[..., L, M, n_L]`, from one D_i `[..., n_i, m_i]` a layer.
+
+        Their sum is J d. Direction i is carried through the layers after it, all that are under way in one product a
+        layer; where the network is a matrix, so is its derivative along D_i, and the examples come last.
+        """
+        if self.network.is_matrix:
+            return matrices_by_layer(self.params.views, d, self.activations.x)
+        return self._by_examples(d)
+
+    def _by_examples(self, d: Sequence[Tensor]) -> Tensor:
+        m, multiply = self.examples, product(self.params, self.examples)
+        before: Tensor | None = (
+            None  # D_1 … D_{i-1} at x_{i-1}, one after the other `[..., (i-1) M, n_{i-1}]`
+        )
+        for i, (x, d_i) in enumerate(zip(self.activations.inputs, d, strict=True)):
+            last = i == len(d) - 1
+            moved = layer_values(d_i, 1, (i + 1) * m, d_i.shape[-2], hidden=not last)[0]
+            multiply(x, d_i.mT, out=moved[..., i * m :, :])
+            if before is not None:
+                w = self.params.without_bias[i]
+                multiply(before, w.mT, out=moved[..., : i * m, :])
+            before, by_direction = moved, moved.unflatten(-2, (i + 1, m))
+            if not last:
+                self._chain(by_direction, i + 1)
+        return by_direction
 
     def backward(self, u: Tensor) -> list[Tensor]:
         """Jᵀ u: a list of `[..., k, n_i, m_i]`, summed over the examples."""
@@ -81,7 +112,7 @@ class Linearised:
         return backward(self.network, self.params, self.activations, errors).sets
 
     def hessian(
-        self, v: list[Tensor], e: list[Tensor], output_curvature: Callable[[Tensor], Tensor]
+        self, v: Sequence[Tensor], e: Sequence[Tensor], output_curvature: Callable[[Tensor], Tensor]
     ) -> list[Tensor]:
         """The derivative of −Jᵀe along v: the product with the Hessian of Σ L, summed over examples.
 
@@ -107,3 +138,33 @@ class Linearised:
     def _chain(self, e: Tensor, i: int) -> Tensor:
         """φ'_i ∘ e, in place."""
         return self.network.phi.chain_(e, self.activations.x[i].unsqueeze(-3))
+
+
+def matrices_by_layer(w: Sequence[Tensor], d: Sequence[Tensor], x: Sequence[Tensor]) -> Tensor:
+    """W_L ⋯ W_{i+1} D_i x_{i-1} for i = 1 … L, `[..., L, M, n_L]`: the examples pass the narrowest x_c alone.
+
+    Up to layer c, x_{i-1} goes to x_c and from there to x_L; after it, x_{i-1} = W_{i-1} ⋯ W_{c+1} x_c.
+    """
+    c = min(range(len(x)), key=lambda i: x[i].shape[-1])
+    moved = x[-1].new_empty(*x[-1].shape[:-2], len(d), *x[-1].shape[-2:])
+    to_c, _ = _onwards(w[:c], d[:c])
+    to_output, c_to_output = _onwards(w[c:], d[c:])
+    for i, along in enumerate(to_c):
+        before, last = (x[i], along) if c_to_output is None else (x[i] @ along.mT, c_to_output)
+        torch.matmul(before, last.mT, out=moved.select(-3, i))
+    from_c: Tensor | None = None
+    for i, along in enumerate(to_output, c):
+        whole = along if from_c is None else along @ from_c
+        torch.matmul(x[c], whole.mT, out=moved.select(-3, i))
+        from_c = w[i] if from_c is None else w[i] @ from_c
+    return moved
+
+
+def _onwards(w: Sequence[Tensor], d: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+    """W_k ⋯ W_{i+1} D_i for each of k layers, and W_k ⋯ W_1 (None of no layer)."""
+    moved: list[Tensor] = []
+    onward: Tensor | None = None
+    for w_i, d_i in zip(reversed(w), reversed(d), strict=True):
+        moved.insert(0, d_i if onward is None else onward @ d_i)
+        onward = w_i if onward is None else onward @ w_i
+    return moved, onward

@@ -9,6 +9,7 @@ Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
 """
 
 from collections.abc import Callable
+from copy import copy
 from functools import reduce
 
 import torch
@@ -28,19 +29,29 @@ class Activations(Scratch):
     """
 
     def __init__(self, network: Network, examples: int, like: Tensor) -> None:
-        self.inputs = Layers(
-            network,
-            [
-                layer_values(like, len(g), examples, network.shapes[g[0]][1], g != [0]).fill_(1)
-                for g in network.groups
-            ],
-        )
-        self.output = layer_values(like, 1, examples, network.widths[-1], hidden=False)[0]
-        self.x = [x[..., :n] for x, n in zip(self.inputs, network.widths, strict=False)]
-        self.x.append(self.output)
-        self.z = self.x[1:]  # where z_i is computed, and φ applied in place
+        stacks = [
+            layer_values(like, len(g), examples, network.shapes[g[0]][1], g != [0]).fill_(1)
+            for g in network.groups
+        ]
+        output = layer_values(like, 1, examples, network.widths[-1], hidden=False)[0]
         first = network.groups[0] == [0] and not network.bias and not like.shape[:-2]
         self._takes_input = first  # x_0 need not be copied beside other layers' inputs or a 1
+        self._name(Layers(network, stacks), output)
+
+    def _name(self, inputs: Layers, output: Tensor) -> None:
+        self.inputs, self.output = inputs, output
+        self.x = [x[..., :n] for x, n in zip(inputs, inputs.network.widths, strict=False)]
+        self.x.append(output)
+        self.z = self.x[1:]  # where z_i is computed, and φ applied in place
+
+    def on_rows(self, rows: slice | Tensor) -> "Activations":
+        """Those of some examples of this pass: views for a slice, copies for a tensor of their numbers."""
+        some = copy(self)
+        stacks = [stack[..., rows, :] for stack in self.inputs.stacks]
+        some._name(Layers(self.inputs.network, stacks), self.output[..., rows, :])
+        if self._takes_input:
+            some.load(self.x[0][..., rows, :])
+        return some
 
     def load(self, x: Tensor) -> None:
         """Make x the input x_0: the tensor itself where the layout allows it, else a copy."""

@@ -12,8 +12,7 @@ from nglab.likelihoods.gaussian_mean import GaussianMean
 from nglab.likelihoods.gaussian_natural import GaussianNatural
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.likelihoods.student_t import StudentT
-from nglab.networks.layers import Layers
-from nglab.networks.linearised import from_vector, to_vector
+from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 

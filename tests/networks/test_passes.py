@@ -1,11 +1,8 @@
 import pytest
-import torch
 from dense_reference import autograd_gradient, network_output
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
-from nglab.networks.layers import Layers
-from nglab.networks.network import Network
 from nglab.networks.passes import Activations, Errors, backward, forward, gradient, matrix_outputs
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
@@ -92,17 +89,6 @@ def test_a_linear_network_is_the_product_of_its_weights(name):
     for r, params in enumerate(singles):
         alone = matrix_outputs(network, params, x[r])
         assert_close(alone, forward(network, params, x[r]).output)
-
-
-def test_layers_of_one_shape_share_a_stack():
-    network = Network((4, 4, 4, 2, 4))
-    assert network.groups == [[0, 1], [2], [3]]
-    params = random_params(network)
-    assert [tuple(s.shape) for s in params.stacks] == [(2, 4, 4), (1, 2, 4), (1, 4, 2)]
-    params.stacks[0][1].zero_()
-    assert params[1].count_nonzero() == 0
-    again = Layers.of(network, list(params))
-    assert all(torch.equal(a, b) for a, b in zip(again, params, strict=True))
 
 
 @every_network

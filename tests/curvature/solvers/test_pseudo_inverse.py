@@ -2,7 +2,7 @@ import torch
 from problems import randn
 from torch.testing import assert_close
 
-from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
+from nglab.curvature.solvers.pseudo_inverse import PseudoInverse, pseudo_inverse
 
 
 def low_rank_matrix(rank):
@@ -30,3 +30,10 @@ def test_eigenvalues_up_to_the_cutoff_count_as_zero():
         pseudo_inverse(a, cutoff=5e-3).diagonal(), torch.tensor([1.0, 0, -1e2, 0]).double()
     )
     assert pseudo_inverse(torch.zeros(3, 3)).count_nonzero() == 0
+
+
+def test_the_shortest_of_many_solutions_without_damping():
+    a, b = low_rank_matrix(2), randn(2, 6, seed=1)
+    solution = PseudoInverse(cutoff=None).solve(a, b, 0.0)
+    assert_close(solution.x, torch.linalg.lstsq(a, b[..., None], driver="gelsd").solution[..., 0])
+    assert solution.ok.all()

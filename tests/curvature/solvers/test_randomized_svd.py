@@ -4,7 +4,7 @@ from problems import randn, rng
 from torch.testing import assert_close
 
 from nglab.curvature.fisher import Fisher
-from nglab.curvature.solvers.randomized_svd import low_rank, solve_low_rank
+from nglab.curvature.solvers.randomized_svd import RandomizedSVD, low_rank
 
 
 def test_an_operator_of_low_rank_is_found_whole():
@@ -16,7 +16,9 @@ def test_an_operator_of_low_rank_is_found_whole():
     assert_close(values, torch.linalg.eigvalsh(dense).flip(0)[:3])
     b = randn(dense.shape[0], seed=1)
     expected = torch.linalg.solve(dense + 0.1 * torch.eye(dense.shape[0]), b)
-    assert_close(solve_low_rank(vectors, values, b, damping=0.1), expected)
+    solution = RandomizedSVD(rank=3, oversample=8, power_steps=2, seed=0).solve(fisher, b, 0.1)
+    assert_close(solution.x, expected)
+    assert solution.ok and solution.steps == 4 * 11
 
 
 def test_leading_eigenvalues_of_a_full_matrix():
@@ -31,3 +33,12 @@ def test_no_more_columns_than_parameters():
     vectors, values = low_rank(torch.eye(3).double(), 3, rng(0), like=torch.zeros(1).double())
     assert vectors.shape == (3, 3)
     assert_close(values, torch.ones(3).double())
+
+
+def test_a_low_rank_is_told_by_the_residual_and_lambda_zero_by_ok():
+    spectrum = torch.tensor([4.0, 2.0, 1.0]).double()
+    solver = RandomizedSVD(rank=2, oversample=1, power_steps=2, seed=0)
+    solution = solver.solve(torch.diag(spectrum), torch.ones(3).double(), 1.0)
+    assert_close(solution.x, torch.tensor([1 / 5, 1 / 3, 1.0]).double())  # the third counts as 0
+    assert_close(solution.residual, torch.tensor(1 / 3**0.5).double())
+    assert not solver.solve(torch.diag(spectrum), torch.ones(3).double(), 0.0).ok

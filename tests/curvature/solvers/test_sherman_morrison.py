@@ -3,7 +3,9 @@ import torch
 from problems import randn
 from torch.testing import assert_close
 
-from nglab.curvature.solvers.sherman_morrison import start, update
+from nglab.curvature.solvers.second_moment import SecondMoment
+from nglab.curvature.solvers.sherman_morrison import ShermanMorrison, start, update
+from nglab.errors import InputError
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -32,3 +34,14 @@ def test_a_stack_is_updated_as_its_members():
     together = update(first, u, 0.9, 0.1)
     for r in range(2):
         assert_close(together[r], update(first[r], u[r], 0.9, 0.1))
+
+
+def test_the_mean_of_all_rows_is_the_running_mean_of_one_step():
+    u, b = randn(3, 5, seed=0), randn(5, seed=1)
+    solution = ShermanMorrison().solve(SecondMoment(u), b, 0.5)
+    assert_close(solution.x, update(start(5, 0.5, like=u), u, keep=1.0, weight=1.0) @ b)
+
+
+def test_a_matrix_without_rows_is_refused():
+    with pytest.raises(InputError, match="SecondMoment"):
+        ShermanMorrison().solve(torch.eye(3), torch.ones(3), 1.0)
