@@ -20,13 +20,14 @@ from nglab.bench.solving import solvers
 from nglab.bench.steps import NGD_STEPS, SGD_STEPS, Maker
 from nglab.bench.timing import measure, on_cores, table
 from nglab.networks.network import Network
-from nglab.runs.config import DTYPES, check
+from nglab.runs.config import check
 from nglab.settings.composing import compose
 from nglab.settings.messages import demand, one_of
 from nglab.sweeps.workers import available_cores
 
 log = logging.getLogger(__name__)
 
+DTYPES = ("float32", "float64")
 WHAT = ("gemm", "steps", "parts", "scaling", "solvers")
 SGD_BATCH, NGD_BATCH = 20, 1000
 SGD_CALL = 100  # steps in one call: an epoch's share, over which JAX's dispatch spreads

@@ -10,17 +10,11 @@ from nglab.networks.network import Network
 
 
 class Hessian(Operator):
-<<<<<<< HEAD
-    """A product costs two gradients. relu has φ'' = 0, as autodiff has it."""
-=======
     """H = ∂²h/∂θ² at inputs x `[..., M, n_0]` and targets y `[..., M, n_L]`; it need not be positive semi-definite.
 
-    A product costs two gradients. relu has φ'' = 0, as autodiff has it.
-
-    Raises InputError for `SoftmaxInNetwork`, whose H_L lacks the softmax's second derivative: the loss, and so H, is
-    that of `Categorical`.
+    A product costs two gradients. relu has φ'' = 0, as autodiff has it. H is the loss's, wherever a softmax is counted:
+    `SoftmaxInNetwork` and `Categorical` have the same.
     """
->>>>>>> bef1c7b365b78d89928c06f11a55ac5c17e4d1ac
 
     def __init__(
         self, network: Network, params: Layers, x: Tensor, y: Tensor, likelihood: Likelihood

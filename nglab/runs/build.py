@@ -26,6 +26,7 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
             stream(seed, purpose, device if purpose == "sampled targets" else "cpu")
         ],
         input_moment=config.data.input_moment(network, seed),
+        average=config.train.average,
         cuda_graph=config.train.cuda_graph,
     )
 

@@ -13,7 +13,7 @@ from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
 from nglab.optimizers.optimizer import Optimizer
 from nglab.settings.building import build, check_all, plain
-from nglab.settings.fields import Count, Positive, setting
+from nglab.settings.fields import Count, Positive, Share, setting
 from nglab.settings.messages import demand
 
 
@@ -34,6 +34,9 @@ class Training:
     )
     checkpoint_every: Count | None = setting(
         "examples between two checkpoints, from which a killed run goes on; null: none"
+    )
+    average: Share | None = setting(
+        "share of the average of the iterates that a step keeps; null: none is kept"
     )
     cuda_graph: bool = setting("on a GPU: whole steps are launched as CUDA graphs")
 

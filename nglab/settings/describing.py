@@ -31,9 +31,13 @@ class Setting:
     required: bool
 
 
-@cache
-def settings_of(cls: type) -> tuple[Setting, ...]:
+def settings_of(cls: Any) -> tuple[Setting, ...]:
     """The settings that a dataclass declares, in order: every field that counts when two are compared."""
+    return declared(cls)
+
+
+@cache
+def declared(cls: Any) -> tuple[Setting, ...]:
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         Setting(f.name, hints[f.name], f.metadata.get("setting", Description("")), required(f))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nglab.settings.building import dotted, target
-from nglab.settings.describing import Setting, group_of, settings_of, wanted
+from nglab.settings.describing import group_of, settings_of, wanted
 from nglab.settings.fields import Description
 
 
@@ -30,14 +30,11 @@ def rows(schema: type, values: Mapping[str, Any], key: str = "") -> Iterator[Row
     """A row for every setting of the classes that `values` name, in the order in which they declare them."""
     for one in settings_of(target(schema, values.get("_target_"), key)):
         place, value = dotted(key, one.name), values.get(one.name)
-        if group := group_of_value(one, value):
+        group = group_of(one.type)
+        if group and isinstance(value, Mapping):
             yield from rows(group, value, place)
         else:
             yield Row(place, value, wanted(one.type), one.description)
-
-
-def group_of_value(one: Setting, value: Any) -> type | None:
-    return group_of(one.type) if isinstance(value, Mapping) else None
 
 
 def as_text(table: list[Row]) -> str:
