@@ -76,5 +76,5 @@ def one_hot(classes: Tensor, like: Tensor) -> Tensor:
 
 
 def percent_wrong(z: Tensor, y: Tensor) -> Tensor:
-    """Percent of the examples whose largest z is not at their class, `[...]`."""
-    return (z.argmax(-1) != y.argmax(-1)).to(z.dtype).mean(-1).mul_(100)
+    """Percent of the examples whose largest z is not at their class, `[...]`, in float64."""
+    return (z.argmax(-1) != y.argmax(-1)).double().mul_(100).mean(-1)

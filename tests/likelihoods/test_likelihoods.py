@@ -198,7 +198,6 @@ def test_the_dtype_of_the_outputs_is_that_of_everything(name):
     ):
         assert_close(of(ours, z.float(), y.float()), of(double, z, y).float(), rtol=1e-3, atol=1e-4)
     assert ours.sample(z.float(), [rng(0)]).dtype == torch.float32
-    assert all(m.dtype == torch.float32 for m in ours.measures(z.float(), y.float()).values())
 
 
 def single(likelihood: Likelihood) -> Likelihood:

@@ -46,6 +46,11 @@ def test_losses_are_those_of_the_training_and_of_the_test_set(likelihood):
         assert_close(loss, likelihood.loss(forward(p.network, p.params, x).output, y))
 
 
+def test_passes_are_counted_on_the_training_set():
+    rows = list(train(problem(Gaussian()), 2, EXAMPLES))
+    assert [(row.examples_seen, row.passes) for row in rows] == [(0, 0), (60, 1), (120, 2)]
+
+
 def test_the_likelihoods_measures_are_of_the_test_set():
     p = problem(Categorical())
     z = forward(p.network, p.params, p.dataset.test_x[0]).output
