@@ -256,7 +256,7 @@ def loss_reached(samples: int) -> float:
     A least-squares fit to N = 2000 examples is about n_0 / N = 0.3 % above it, 1000 test examples are 2 % uncertain.
     """
     network = Network((6, 6, 6, 6))
-    dataset = Teacher(2000, 1000, noise_variance=1e-4, spectrum_decay=2.0).dataset(network, 1.0, 3)
+    source = Teacher(2000, 1000, noise_variance=1e-4, spectrum_decay=2.0)
     optimizer = NGD(
         lr=1.0,
         batch_size=200,
@@ -267,11 +267,17 @@ def loss_reached(samples: int) -> float:
     )
     student = random_parameters(network, 1.0, stream(3, "student"))
     problem = Problem(
-        network, Gaussian(), dataset, student, optimizer, lambda purpose: [stream(3, purpose)]
+        network,
+        Gaussian(),
+        source.dataset(network, 1.0, 3),
+        student,
+        optimizer,
+        lambda purpose: [stream(3, purpose)],
     )
     *_, last = train(problem, 10, 20_000)
-    assert dataset.minimum_loss is not None
-    return float(last.test_loss) / dataset.minimum_loss
+    minimum_loss = source.minimum_loss(network, problem.likelihood)
+    assert minimum_loss is not None
+    return float(last.test_loss) / minimum_loss
 
 
 @claim("inverse-methods", "B §7")

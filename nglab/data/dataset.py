@@ -14,11 +14,10 @@ class Dataset:
     train_y: Tensor
     test_x: Tensor
     test_y: Tensor
-    minimum_loss: float | None  # smallest possible h, ½ n_L σ², where it is known
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "Dataset":
         """Converted; where y is x (an autoencoder) it stays the same tensor."""
         train_x, test_x = self.train_x.to(device, dtype), self.test_x.to(device, dtype)
         train_y = train_x if self.train_y is self.train_x else self.train_y.to(device, dtype)
         test_y = test_x if self.test_y is self.test_x else self.test_y.to(device, dtype)
-        return Dataset(train_x, train_y, test_x, test_y, self.minimum_loss)
+        return Dataset(train_x, train_y, test_x, test_y)

@@ -28,4 +28,4 @@ class MnistImages(MnistSource):
         """Raises InputError where a file is missing or altered, or a split has fewer examples."""
         self.verify()
         train, test = self.images("train"), self.images("test")
-        return Dataset(train, train, test, test, None)
+        return Dataset(train, train, test, test)

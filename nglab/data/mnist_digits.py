@@ -33,7 +33,7 @@ class MnistDigits(MnistSource):
         """Raises InputError where a file is missing or altered, or a split has fewer examples."""
         self.verify()
         train_x, test_x = self.images("train"), self.images("test")
-        return Dataset(train_x, self.digits("train"), test_x, self.digits("test"), None)
+        return Dataset(train_x, self.digits("train"), test_x, self.digits("test"))
 
     def digits(self, split: str) -> Tensor:
         """The labels as unit vectors, float32."""

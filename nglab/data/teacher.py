@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nglab.data.dataset import Dataset
 from nglab.data.source import DataSource
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
@@ -35,12 +34,11 @@ class Teacher(DataSource):
     )
 
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
-        """One data set; `minimum_loss` is that of the Gaussian likelihood."""
         teacher = random_parameters(network, gain, stream(seed, "teacher"))
         root = self.input_root(network, seed)
         train_x, train_y = self._draw(network, teacher, root, seed, "train", self.train_examples)
         test_x, test_y = self._draw(network, teacher, root, seed, "test", self.test_examples)
-        return Dataset(train_x, train_y, test_x, test_y, self.minimum_loss(network, Gaussian()))
+        return Dataset(train_x, train_y, test_x, test_y)
 
     def _draw(
         self, network: Network, teacher: Layers, root: Tensor, seed: int, split: str, examples: int

@@ -86,8 +86,8 @@ def run_together(
 def build_for(configs: Sequence[Config], records: Sequence[RecordWriter]) -> Problem:
     """What is to be trained; each record is told its smallest possible loss."""
     problems = build_each(configs)
-    for record, problem in zip(records, problems, strict=True):
-        record.minimum_loss = problem.dataset.minimum_loss
+    for record, config in zip(records, configs, strict=True):
+        record.minimum_loss = config.data.minimum_loss(config.arch, config.likelihood)
     return stack(problems) if len(problems) > 1 else problems[0]
 
 

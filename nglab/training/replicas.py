@@ -77,8 +77,7 @@ def concatenate(datasets: Sequence[Dataset]) -> Dataset:
         torch.cat([getattr(d, name) for d in datasets])
         for name in ("train_x", "train_y", "test_x", "test_y")
     )
-    floors = {d.minimum_loss for d in datasets}
-    return Dataset(train_x, train_y, test_x, test_y, floors.pop() if len(floors) == 1 else None)
+    return Dataset(train_x, train_y, test_x, test_y)
 
 
 def stack_fields(settings: Sequence[Any], key: str) -> Any:

@@ -2,6 +2,7 @@ import torch
 from torch.testing import assert_close
 
 from nglab.data.teacher import Teacher, input_covariance_root
+from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
@@ -34,9 +35,10 @@ def test_noise_has_its_variance_and_sets_the_smallest_loss():
     teacher = random_parameters(NETWORK, 1.0, stream(0, "teacher"))
     residual = data.train_y[0] - forward(NETWORK, teacher, data.train_x[0]).output
     assert_close(residual.var(), torch.tensor(1e-2).double(), rtol=0.03, atol=0)
-    assert data.minimum_loss == 0.5 * 3 * 1e-2
+    floor = Teacher(1, 1, 1e-2, 5.0).minimum_loss(NETWORK, Gaussian())
+    assert floor == 0.5 * 3 * 1e-2
     loss = 0.5 * residual.square().sum(1).mean()
-    assert_close(loss, torch.tensor(data.minimum_loss).double(), rtol=0.03, atol=0)
+    assert_close(loss, torch.tensor(floor).double(), rtol=0.03, atol=0)
 
 
 def test_seeds_and_splits_are_independent_and_repeatable():

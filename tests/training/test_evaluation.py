@@ -26,7 +26,7 @@ def problem(likelihood, params=None, members=None, data_sets=1) -> Problem:
     network = NETWORKS["tanh with bias"]
     x = torch.stack([random_batch(network, 100, seed=10 * d)[0] for d in range(data_sets)])
     y = torch.stack([classes(100, seed=d) for d in range(data_sets)])
-    dataset = Dataset(x[:, :EXAMPLES], y[:, :EXAMPLES], x[:, EXAMPLES:], y[:, EXAMPLES:], None)
+    dataset = Dataset(x[:, :EXAMPLES], y[:, :EXAMPLES], x[:, EXAMPLES:], y[:, EXAMPLES:])
     replicas = [None] if members is None else members
     return Problem(
         network, likelihood, dataset, params or random_params(network), SGD(lr=0.1, batch_size=20),

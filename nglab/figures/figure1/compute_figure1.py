@@ -115,7 +115,7 @@ def grid_search(panel: Panel, folder: Path) -> pd.DataFrame:
 def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
     """Train the runs that `commands` name, stacked where that is faster; their final and least possible test losses."""
     configs = [check(compose(command)) for command in commands]
-    problems = build_each(configs)
+    problems, first = build_each(configs), configs[0]
     processes = useful_processes(config.device for config in configs)
     groups = group(configs, MEMORY / processes, CACHE, processes)
 
@@ -134,7 +134,7 @@ def train_stacks(commands: list[list[str]]) -> dict[str, Any]:
     final = dict(zip(chain(*groups), chain(*losses_of_groups), strict=True))
     return {
         "final_test_loss": [final[i] for i in range(len(configs))],
-        "minimum_loss": problems[0].dataset.minimum_loss,
+        "minimum_loss": first.data.minimum_loss(first.arch, first.likelihood),
     }
 
 
