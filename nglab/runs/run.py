@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.kronecker import Kronecker
+from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.data.dataset import Dataset
 from nglab.data.teacher import input_covariance_root, teacher_dataset
 from nglab.likelihoods.gaussian import Gaussian
@@ -21,6 +23,7 @@ from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.optimizer import Optimizer
 from nglab.optimizers.sgd import SGD
+from nglab.optimizers.steps.paper import Paper
 from nglab.plotting.loss_figure import save_loss_figure
 from nglab.randomness import stream
 from nglab.runs.checkpoint import CheckpointFile
@@ -252,14 +255,15 @@ def build_optimizer(config: Config) -> Optimizer:
     chosen = config.optimizer
     if isinstance(chosen, SGDConfig):
         return SGD(lr=chosen.lr, batch_size=chosen.batch_size)
-    rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min)
+    rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min, factor=1.5, interval=1)
     if isinstance(chosen, NGDConfig):
         return NGD(
             lr=chosen.lr,
             batch_size=chosen.batch_size,
             samples=chosen.samples,
+            metric=Kronecker(0.0, 1, chosen.damping.split, Cholesky()),
             damping=rule,
-            split=chosen.damping.split,
+            step_rule=Paper(),
         )
     return NGDExact(
         lr=chosen.lr,

@@ -1,0 +1,34 @@
+"""What is said of wrong input: the key, what is wrong, and what would be right."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from nglab.errors import InputError
+
+
+def demand(right: bool, key: str, value: object, wanted: str) -> None:
+    """InputError "key=value: must be wanted", unless it is `right`."""
+    if not right:
+        raise InputError(f"{key}={value}: must be {wanted}")
+
+
+def one_of(names: Iterable[object]) -> str:
+    return f"one of {', '.join(map(str, names))}"
+
+
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """The message for a key that cannot be set, with the nearest of the `known` keys."""
+    if key.startswith("hydra"):
+        return f"{key}: no such key; nglab run --cfg hydra shows Hydra's"
+    return f"{key}: no such key; {near(key, known)}"
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """The `known` words whose last part is nearest, as a question; else those beside it."""
+    ending = {key: key.rpartition(".")[2] for key in (word, *known)}
+    match = get_close_matches(ending[word], [ending[key] for key in known], n=1)
+    close = [key for key in known if ending[key] in match]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    siblings = [key for key in known if key.startswith(word.partition(".")[0] + ".")]
+    return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"
