@@ -66,7 +66,7 @@ class Kronecker(Metric):
 
     @property
     def capturable(self) -> bool:
-        return is_zero(self.average) and self.refresh == 1
+        return is_zero(self.average) and self.refresh == 1 and self.solver.capturable
 
     def init(self, params: Layers, batch: Batch) -> KroneckerState:
         work = Work(params, self.average)

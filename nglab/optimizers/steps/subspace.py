@@ -41,9 +41,9 @@ class Subspace(StepRule):
     """ΔW = α Σ_j c_j d_j with the c of the least ½ cᵀ(A + λN) c − ⟨d, G⟩ᵀc over the span of the directions d_j.
 
     A_jk = ⟨(J d_j)ᵀ F_R (J d_k)⟩ over the batch's first `examples` is the curvature of the loss: its exact Fisher,
-    which is the Gauss–Newton matrix for the natural parameters of an exponential family. N_jk = ⟨d_j, d_k⟩. The directions
-    are the blocks of D, which a subclass names, and the last step δ (Martens & Grosse 2015, §6.4 and §7). The predicted
-    decrease is α bᵀc − ½ α² cᵀA c with b = ⟨d, G⟩: the model without damping.
+    which is the Gauss–Newton matrix for the natural parameters of an exponential family. N_jk = ⟨d_j, d_k⟩. The
+    directions are the blocks of D, which a subclass names, and the last step δ (Martens & Grosse 2015, §6.4 and §7).
+    The predicted decrease is α bᵀc − ½ α² cᵀA c with b = ⟨d, G⟩: the model without damping.
 
     After a step that was not taken δ is forgotten: the next one starts from D alone. Where the small system cannot be
     solved the step is not a number, and so not taken.
