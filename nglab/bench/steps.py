@@ -19,6 +19,7 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Optimizer, Task
+from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.sgd import SGD
 from nglab.optimizers.steps.paper import Paper
 from nglab.randomness import stream
@@ -206,7 +207,9 @@ def nglab_step(case: Case, optimizer: Optimizer) -> Step:
 
 
 def nglab_sgd(case: Case) -> Step:
-    return nglab_step(case, SGD(lr=case.lr, batch_size=case.batch_size))
+    return nglab_step(
+        case, SGD(lr=case.lr, batch_size=case.batch_size, schedule=Constant(warm_up=0))
+    )
 
 
 def nglab_ngd(case: Case, samples: int = 1) -> Step:
@@ -218,6 +221,7 @@ def make_ngd(batch_size: int, samples: int) -> NGD:
     return NGD(
         lr=1.0,
         batch_size=batch_size,
+        schedule=Constant(warm_up=0),
         samples=samples,
         metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
         damping=LevenbergMarquardt(initial=1e-2, min=1e-8, factor=1.5, interval=1),

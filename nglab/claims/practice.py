@@ -24,6 +24,7 @@ from nglab.networks.passes import Errors, backward, forward, gradient
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.steps.paper import Paper
 from nglab.randomness import stream
 from nglab.training.loop import train
@@ -56,6 +57,7 @@ def ngd_step(
     optimizer = NGD(
         lr=lr,
         batch_size=examples,
+        schedule=Constant(warm_up=0),
         samples=samples,
         metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
         damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
@@ -169,6 +171,7 @@ def predicted_decrease() -> Result:
         statistics="batch",
         lr=lr,
         batch_size=EXAMPLES,
+        schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
         damping=LevenbergMarquardt(0.0, 0.0, factor=1.5, interval=1),
@@ -241,6 +244,7 @@ def exact_step(damping: float) -> Tensor:
         statistics="batch",
         lr=1.0,
         batch_size=EXAMPLES,
+        schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
         damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
@@ -260,6 +264,7 @@ def loss_reached(samples: int) -> float:
     optimizer = NGD(
         lr=1.0,
         batch_size=200,
+        schedule=Constant(warm_up=0),
         samples=samples,
         metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
         damping=LevenbergMarquardt(1e-2, 1e-6, factor=1.5, interval=1),

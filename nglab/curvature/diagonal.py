@@ -8,7 +8,7 @@ from annotated_types import Gt, Le
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import as_like
+from nglab.curvature.damping.damping_rule import each
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.networks.layers import Layers
 from nglab.networks.passes import add_outer_
@@ -21,7 +21,7 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, average: float | Tensor, power: float | Tensor) -> None:
         per_replica = params[0].new_zeros(params.leading)
-        self.average, self.power = as_like(average, per_replica), as_like(power, per_replica)
+        self.average, self.power = each(average, per_replica), each(power, per_replica)
         self.damped, self.now = params.map(torch.empty_like), params.map(torch.empty_like)
 
 

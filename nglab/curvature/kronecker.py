@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import as_like
+from nglab.curvature.damping.damping_rule import each
 from nglab.curvature.factors import Factors
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.curvature.solvers.solver import Solver
@@ -22,7 +22,7 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, average: float | Tensor) -> None:
         self.averaged = not is_zero(average)
-        self.average = as_like(average, params[0].new_zeros(params.leading))
+        self.average = each(average, params[0].new_zeros(params.leading))
         self.inverses, self.spare = Factors(params), Factors(params)
         self.means = Factors(params) if self.averaged else self.inverses
         stacks = self.inverses.stacks

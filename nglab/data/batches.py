@@ -28,6 +28,7 @@ class Batches:
         self.batch_size = batch_size
         self.generators = generators
         self.members = members
+        self.replicas = None if members is None else len(members)
         self.order = torch.empty(0, len(generators), batch_size, dtype=torch.long)  # of no pass yet
 
     def shuffle(self) -> None:

@@ -9,11 +9,12 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import DampingRule, DampingState, as_like
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
 from nglab.curvature.metric import Metric
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
+from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.steps.step_rule import StepRule
 from nglab.settings.fields import Count, setting
 
@@ -42,7 +43,7 @@ class NGDState:
     metric: Any
     step_rule: Any
     damping: DampingState  # λ
-    rate: Tensor  # α
+    rate: Rate  # α
     reduction_ratio: Tensor  # ρ of the last step
     skipped_steps: Tensor
     ceiling: Tensor  # the largest batch loss that a step may leave; not a number before the first
@@ -85,7 +86,7 @@ class NGD(Optimizer):
             self.metric.init(params, batch),
             self.step_rule.init(params, batch),
             self.damping.init(per_replica),
-            rate=as_like(self.lr, per_replica),
+            rate=self.schedule.start(each(self.lr, per_replica), task.steps),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.nan,
@@ -105,7 +106,7 @@ class NGD(Optimizer):
         solved = self.metric.invert_(state.metric, damping)
         self.metric.multiply_(state.metric, batch.gradient, direction)  # D (Eq. 20)
         predicted = self.step_rule.propose_(
-            state.step_rule, params, state.rate, batch, direction, damping, trial
+            state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW
         torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
         trial_loss = batch.loss(trial, x, y)

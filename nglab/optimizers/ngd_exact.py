@@ -16,6 +16,7 @@ from nglab.networks.network import Network
 from nglab.networks.passes import Activations, forward
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
+from nglab.optimizers.schedules.rate import Rate
 from nglab.settings.fields import setting
 from nglab.settings.messages import demand
 
@@ -35,6 +36,7 @@ class Work(Scratch):
 class NGDExactState:
     """λ, ρ and the count of steps not taken; kept memory."""
 
+    rate: Rate  # α
     damping: DampingState  # λ
     reduction_ratio: Tensor  # ρ of the last step
     skipped_steps: Tensor  # steps that were not finite
@@ -89,6 +91,7 @@ class NGDExact(Optimizer):
         moment = task.input_moment if self.statistics == "population" else None
         root = None if moment is None else self._root(moment.to(params[0]))
         return NGDExactState(
+            self.schedule.start(zero + self.lr, task.steps),
             self.damping.init(zero),
             reduction_ratio=zero.clone(),
             skipped_steps=zero.clone(),
@@ -102,9 +105,10 @@ class NGDExact(Optimizer):
         whitened = self._whiten(params, state.work, x)
         direction = self._direction(whitened, state.damping.value)
 
+        alpha = state.rate.advance_()
         trial = params.map(torch.clone)
         for w, delta in zip(trial, direction, strict=True):
-            w.add_(delta, alpha=self.lr)
+            w.addcmul_(delta, alpha)
         trial_loss = self._loss(trial, state.work, x, y)
         taken = trial_loss.isfinite()
         for w, new in zip(params.stacks, trial.stacks, strict=True):
@@ -112,7 +116,7 @@ class NGDExact(Optimizer):
 
         # footnote 1: Σ_i tr(δ_iᵀ ⟨e_i x_{i-1}ᵀ⟩) = ⟨R̂, Ĵδ⟩
         slope = (whitened.residual * whitened.push(direction)).sum()
-        predicted = (self.lr - self.lr**2 / 2) * slope
+        predicted = (alpha - alpha**2 / 2) * slope
         state.reduction_ratio = (loss - trial_loss) / predicted  # ρ
         informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
         self.damping.update_(state.damping, state.reduction_ratio, ~taken, informative)

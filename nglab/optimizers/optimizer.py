@@ -15,6 +15,7 @@ from torch import Tensor
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.schedules.schedule import Schedule
 from nglab.settings.fields import Count, Positive, setting
 
 Streams = Callable[[str], Sequence[torch.Generator]]
@@ -36,7 +37,7 @@ class Optimizer(ABC):
     """A method and its settings. Real numbers are floats, or tensors `[replicas]` in a stack.
 
     A method states the diagnostics that it records, name → meaning, and how many of its steps a CUDA graph holds (0:
-    they cannot be captured).
+    they cannot be captured). Its rate of each step is `schedule.start(…)` in `init`, `advance_()` in `step`.
     """
 
     columns: ClassVar[Mapping[str, str]] = {}
@@ -44,15 +45,24 @@ class Optimizer(ABC):
 
     lr: Positive = setting("learning rate α")
     batch_size: Count = setting("examples a step, M")
+    schedule: Schedule = setting("how α falls from step to step")
 
     @abstractmethod
     def init(self, task: Task, params: Layers, streams: Streams) -> Any:
-        """The state before the first step."""
+        """The state before the first step: a tree that a checkpoint can hold (nglab/training/state_tree.py)."""
 
     @abstractmethod
     def step(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
         """One update from a batch x `[..., M, n_0]`, y `[..., M, n_y]`."""
 
     def diagnostics(self, state: Any) -> dict[str, Tensor]:
-        """What `columns` names (`damping`, `reduction_ratio`, …), each `[...]`."""
+        """What `columns` names, each `[...]`."""
         return {}
+
+    def check(self, key: str, run: Any) -> None:  # noqa: B027, most methods fit any run
+        """InputError where the settings do not fit those of the rest of the `run`; `key` is their place in it."""
+
+    def learning_rate(self, step: int, steps: int) -> Tensor:
+        """α_k at `step` k of `steps`, `[]` or `[replicas]`, float64 on the CPU."""
+        k = torch.tensor(step, dtype=torch.float64)
+        return self.lr * self.schedule.factor(k, steps)

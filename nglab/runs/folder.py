@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,18 +13,6 @@ import pandas as pd
 
 from nglab.errors import InputError
 from nglab.runs.status import DONE, status_of
-
-METRICS: dict[str, str] = {
-    "step": "optimizer steps taken",
-    "examples_seen": "training examples seen: steps × batch size",
-    "passes": "training examples seen ÷ size of the training set",
-    "train_seconds": "seconds of optimisation alone: no evaluation, logging, warm-up",
-    "train_loss": "h on as many training examples as there are test examples: ½ mean ‖y − x_L‖²",
-    "test_loss": "h on the test set",
-    "learning_rate": "α",
-    "damping": "λ (Eq. 21), natural-gradient methods only",
-    "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
-}
 
 FLOOR_FACTOR = 1.1
 """A run is at the floor when its test loss is at most this many times the smallest possible loss."""
@@ -37,12 +25,13 @@ class RecordWriter:
     leaves a folder that can be read.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, facts: Mapping[str, Any], columns: Iterable[str]) -> None:
+        """`columns` are those of `metrics.csv`, in order."""
         if status_of(folder) in DONE:
             raise InputError(
                 f"{folder} holds a run: a run never writes over a result; choose another folder"
             )
-        self.folder, self.facts = folder, facts
+        self.folder, self.facts, self.columns = folder, facts, list(columns)
         self.rows: list[dict[str, float]] = []
         self.minimum_loss: float | None = None
         self.summary: dict[str, Any] | None = None  # once closed
@@ -62,9 +51,8 @@ class RecordWriter:
         with (self.folder / "metrics.csv").open("a", newline="") as file:
             self._table(file).writerow(row)
 
-    @staticmethod
-    def _table(file: TextIO) -> csv.DictWriter:
-        return csv.DictWriter(file, fieldnames=list(METRICS), extrasaction="ignore")
+    def _table(self, file: TextIO) -> csv.DictWriter:
+        return csv.DictWriter(file, fieldnames=self.columns)
 
     @property
     def blown_up(self) -> bool:

@@ -22,6 +22,7 @@ from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.optimizer import Optimizer
+from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.sgd import SGD
 from nglab.optimizers.steps.paper import Paper
 from nglab.plotting.loss_figure import save_loss_figure
@@ -42,7 +43,7 @@ from nglab.runs.provenance import circumstances, versions
 from nglab.runs.status import CHECKPOINT
 from nglab.sweeps.grouping import dataset_key
 from nglab.training.clock import step_threads
-from nglab.training.evaluation import Evaluation
+from nglab.training.evaluation import SHARED, Evaluation, columns_of
 from nglab.training.loop import train
 from nglab.training.problem import Problem
 from nglab.training.replicas import part, stack
@@ -78,7 +79,7 @@ def run_together(
     for config in configs:
         check_device(config.device, config.train.cuda_graph)
     records = [
-        RecordWriter(folder, facts(config, len(configs), concurrent))
+        RecordWriter(folder, facts(config, len(configs), concurrent), columns(config))
         for config, folder in zip(configs, folders, strict=True)
     ]
     checkpoint = CheckpointFile(
@@ -130,9 +131,8 @@ def train_and_write(
     with Progress(steps, progress) as shown:
         while going := [i for i, record in enumerate(records) if not record.blown_up]:
             rest = problem if len(going) == len(records) else part(problem, going)
-            rates = [configs[i].optimizer.lr for i in going]
             for evaluation in train(rest, settings.passes, interval, snapshot):
-                for i, row in zip(going, rows_of(evaluation, rates), strict=True):
+                for i, row in zip(going, rows_of(evaluation), strict=True):
                     records[i].write(row)
                 shown.update(evaluation.step, describe(records))
                 sound = [k for k, i in enumerate(going) if not records[i].blown_up]
@@ -149,7 +149,7 @@ def train_and_write(
                 return
 
 
-def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dict[str, float]]:
+def rows_of(evaluation: Evaluation) -> list[dict[str, float]]:
     """Rows of `metrics.csv` from an evaluation, one a network."""
     shared = {
         "step": evaluation.step,
@@ -160,13 +160,11 @@ def rows_of(evaluation: Evaluation, learning_rates: Sequence[float]) -> list[dic
     measured = {
         "train_loss": evaluation.train_loss,
         "test_loss": evaluation.test_loss,
-        **evaluation.diagnostics,
+        "learning_rate": evaluation.learning_rate,
+        **evaluation.more,
     }
-    columns = {name: values.flatten().tolist() for name, values in measured.items()}
-    return [
-        {**shared, "learning_rate": rate, **{name: column[i] for name, column in columns.items()}}
-        for i, rate in enumerate(learning_rates)
-    ]
+    numbers = zip(*(values.flatten().tolist() for values in measured.values()), strict=True)
+    return [shared | dict(zip(measured, row, strict=True)) for row in numbers]
 
 
 def conclude(record: RecordWriter) -> None:
@@ -189,8 +187,8 @@ def describe(records: Sequence[RecordWriter]) -> str:
         middle = f", median loss {median(losses):.4g}" if losses else ""
         return f"{len(losses)} of {len(records)} runs{middle}"
     row = records[0].rows[-1]
-    damping = f" λ {row['damping']:.2g}" if "damping" in row else ""
-    return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{damping}"
+    own = [f" {name} {value:.3g}" for name, value in row.items() if name not in SHARED]
+    return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{''.join(own)}"
 
 
 def eval_interval(config: Config) -> int:
@@ -251,25 +249,32 @@ def build_dataset(config: Config, network: Network) -> Dataset:
     )
 
 
+def columns(config: Config) -> dict[str, str]:
+    """The columns of a run's `metrics.csv`, name → meaning."""
+    return columns_of(build_optimizer(config), Gaussian(), average=False)
+
+
 def build_optimizer(config: Config) -> Optimizer:
-    chosen = config.optimizer
+    chosen, constant = config.optimizer, Constant(warm_up=0)
     if isinstance(chosen, SGDConfig):
-        return SGD(lr=chosen.lr, batch_size=chosen.batch_size)
+        return SGD(lr=chosen.lr, batch_size=chosen.batch_size, schedule=constant)
     rule = LevenbergMarquardt(chosen.damping.initial, chosen.damping.min, factor=1.5, interval=1)
     if isinstance(chosen, NGDConfig):
         return NGD(
             lr=chosen.lr,
             batch_size=chosen.batch_size,
+            schedule=constant,
             samples=chosen.samples,
-            metric=Kronecker(0.0, 1, chosen.damping.split, Cholesky()),
+            metric=Kronecker(0.0, 1, chosen.damping.split, Cholesky()),  # type: ignore[arg-type]
             damping=rule,
             step_rule=Paper(),
         )
     return NGDExact(
         lr=chosen.lr,
         batch_size=chosen.batch_size,
-        statistics=chosen.statistics,
-        form=chosen.form,
+        schedule=constant,
+        statistics=chosen.statistics,  # type: ignore[arg-type]
+        form=chosen.form,  # type: ignore[arg-type]
         cutoff=chosen.cutoff,
         damping=rule,
     )

@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from nglab.networks.layers import Layers
-from nglab.optimizers.optimizer import Optimizer
+from nglab.training.state_tree import generators
+
+Step = Callable[[Layers, Any, Tensor, Tensor], tuple[Layers, Any]]
+"""params, state, x, y → params, state."""
 
 Recorder = Callable[[Callable[[], None], list[torch.Generator]], Callable[[], None]]
 """Makes of a function on tensors, and the generators it draws from, one that repeats without Python what it did."""
 
 
 def cuda_graph(
-    function: Callable[[], None], generators: list[torch.Generator]
+    function: Callable[[], None], drawn_from: list[torch.Generator]
 ) -> Callable[[], None]:
     """`function` as a CUDA graph; it is recorded, not run."""
     graph = torch.cuda.CUDAGraph()
-    for generator in generators:
+    for generator in drawn_from:
         graph.register_generator_state(generator)
     with torch.cuda.graph(graph):
         function()
@@ -26,25 +29,24 @@ def cuda_graph(
 
 
 class CapturedSteps:
-    """`optimizer.graph_steps` steps of an optimizer as one graph, which works on the memory of one params and state.
+    """`count` steps of a method as one graph, which works on the memory of one params and state.
 
-    So may an optimizer whose step changes nothing but what lies there: it puts no new tensor in an old one's place, has
+    So may a method whose step changes nothing but what lies there: it puts no new tensor in an old one's place, has
     the host read nothing and decides nothing in Python.
     """
 
     def __init__(
-        self, optimizer: Optimizer, params: Layers, state: Any, x: Tensor, y: Tensor,
+        self, step: Step, count: int, params: Layers, state: Any, x: Tensor, y: Tensor,
         record: Recorder = cuda_graph,
     ) -> None:  # fmt: skip
         """x `[..., M, n_0]` and y `[..., M, n_L]` are a batch's, and neither they nor params and state change here."""
-        count = optimizer.graph_steps
         self.x, self.y = x.new_empty(count, *x.shape), y.new_empty(count, *y.shape)
 
         def steps() -> None:
             for one_x, one_y in zip(self.x, self.y, strict=True):
-                optimizer.step(params, state, one_x, one_y)
+                step(params, state, one_x, one_y)
 
-        self.replay = record(steps, list(getattr(state, "generators", [])))
+        self.replay = record(steps, generators(state))
 
     def run(self, x: Tensor, y: Tensor) -> int:
         """Step through x `[steps, ..., M, n_0]`, y `[steps, ..., M, n_L]`; how many were done: whole graphs only."""

@@ -1,20 +1,64 @@
-"""A row of the record: losses on the training and on the test set."""
+"""A row of the record: losses on the training and on the test set, and whatever else has a column."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from nglab.errors import InputError
+from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
 from nglab.networks.passes import Activations, forward, matrix_outputs
+from nglab.optimizers.optimizer import Optimizer
 from nglab.training.problem import Problem
 from nglab.training.state import Loop
+
+SHARED: dict[str, str] = {
+    "step": "optimizer steps taken",
+    "examples_seen": "training examples seen: steps × batch size",
+    "passes": "training examples seen ÷ size of the training set",
+    "train_seconds": "seconds of optimisation alone: no evaluation, logging, warm-up",
+    "train_loss": "h on as many training examples as there are test examples: the mean of −log r(y|x_L)",
+    "test_loss": "h on the test set",
+    "learning_rate": "α of the last step; in the first row that of the first step",
+}
+"""The columns that every run has."""
+
+OF_AVERAGE = {"test_loss_of_average": "h on the test set at the average of the iterates"}
+
+
+def columns_of(optimizer: Optimizer, likelihood: Likelihood, average: bool) -> dict[str, str]:
+    """Every column of a run and its meaning: the shared ones, then the likelihood's, then the method's.
+
+    Raises InputError where the method names one of the others.
+    """
+    common = SHARED | {f"test_{name}": meaning for name, meaning in likelihood.columns.items()}
+    common |= OF_AVERAGE if average else {}
+    for name in optimizer.columns:
+        if name in common:
+            raise InputError(
+                f"{type(optimizer).__name__}: its column {name} has another meaning: {common[name]}"
+            )
+    return common | dict(optimizer.columns)
+
+
+def demand_columns(problem: Problem, diagnostics: Mapping[str, Tensor]) -> None:
+    """InputError where a method's diagnostics are not what its `columns` name, one number a network."""
+    owner, named = type(problem.optimizer).__name__, problem.optimizer.columns
+    for name in sorted(diagnostics.keys() ^ named.keys()):
+        where = "columns do not name it" if name in diagnostics else "diagnostics do not give it"
+        raise InputError(f"{owner}: {name} has no place in metrics.csv: its {where}")
+    for name, value in diagnostics.items():
+        if value.shape != problem.params.leading:
+            raise InputError(
+                f"{owner}: {name} is {list(value.shape)}: must be one number a network"
+            )
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One row of the record; losses and diagnostics are `[...]`, one entry a replica.
+    """One row of the record; `columns` are those that are measured, `[...]`, one entry a replica.
 
     `snapshot()` is all that the loop needs to go on from here, as plain data; good until the next row is asked for.
     Of a stack, `snapshot(members)` is what a stack of those members alone needs.
@@ -26,40 +70,64 @@ class Evaluation:
     train_seconds: float
     train_loss: Tensor
     test_loss: Tensor
-    diagnostics: dict[str, Tensor] = field(default_factory=dict)
-    snapshot: Callable[..., dict[str, Any]] = dict
+    learning_rate: Tensor
+    more: dict[str, Tensor]  # the likelihood's columns, the average's, the method's
+    snapshot: Callable[..., dict[str, Any]]
 
 
 class Evaluator:
     """h on the test set, and on as many training examples (the first ones, in no shuffled order)."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, steps: int) -> None:
+        """`steps` are planned."""
         data, members = problem.dataset, 0 if problem.members is None else problem.members
         n = data.test_x.shape[1]
-        self.problem = problem
+        self.problem, self.steps = problem, steps
         self.train = data.train_x[members, :n], data.train_y[members, :n]
         self.test = data.test_x[members], data.test_y[members]
         self.buffers: dict[int, Activations] = {}
 
-    def __call__(self, loop: Loop, diagnostics: dict[str, Tensor]) -> Evaluation:
-        seen = loop.step * self.problem.optimizer.batch_size
+    def __call__(self, loop: Loop) -> Evaluation:
+        problem, likelihood = self.problem, self.problem.likelihood
+        seen = loop.step * problem.optimizer.batch_size
+        train_loss = self.loss(loop.params, *self.train)
+        z, y = self.outputs(loop.params, self.test[0]), self.test[1]
+        more = {f"test_{name}": value for name, value in likelihood.measures(z, y).items()}
         return Evaluation(
             step=loop.step,
             examples_seen=seen,
-            passes=seen / self.problem.dataset.train_x.shape[1],
+            passes=seen / problem.dataset.train_x.shape[1],
             train_seconds=loop.clock.seconds,
-            train_loss=self.loss(loop.params, *self.train),
-            test_loss=self.loss(loop.params, *self.test),
-            diagnostics={name: value.clone() for name, value in diagnostics.items()},
+            train_loss=train_loss,
+            test_loss=likelihood.loss(z, y),
+            learning_rate=self.learning_rate(loop),
+            more=more | self.of_average(loop) | self.of_method(loop),
             snapshot=loop.snapshot,
         )
 
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
+        return self.problem.likelihood.loss(self.outputs(params, x), y)
+
+    def outputs(self, params: Layers, x: Tensor) -> Tensor:
+        """x_L, good until the next are asked for."""
         network, examples = self.problem.network, x.shape[-2]
         if network.is_matrix and 4 * min(network.widths) <= examples:
-            z = matrix_outputs(network, params, x)
-        else:
-            if examples not in self.buffers:
-                self.buffers[examples] = Activations(network, examples, params[0])
-            z = forward(network, params, x, self.buffers[examples]).output
-        return self.problem.likelihood.loss(z, y)
+            return matrix_outputs(network, params, x)
+        if examples not in self.buffers:
+            self.buffers[examples] = Activations(network, examples, params[0])
+        return forward(network, params, x, self.buffers[examples]).output
+
+    def learning_rate(self, loop: Loop) -> Tensor:
+        rate = self.problem.optimizer.learning_rate(max(loop.step - 1, 0), self.steps)
+        return rate.expand(loop.params.leading)
+
+    def of_average(self, loop: Loop) -> dict[str, Tensor]:
+        if loop.average is None:
+            return {}
+        loss = self.loss(loop.average.at(loop.step, loop.params), *self.test)
+        return dict.fromkeys(OF_AVERAGE, loss)
+
+    def of_method(self, loop: Loop) -> dict[str, Tensor]:
+        """The method's diagnostics, once it has taken a step."""
+        diagnostics = self.problem.optimizer.diagnostics(loop.state) if loop.step else {}
+        return {name: value.clone() for name, value in diagnostics.items()}

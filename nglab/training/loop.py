@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nglab.data.batches import Batches
+from nglab.networks.layers import Layers
+from nglab.training.average import Average
 from nglab.training.clock import Clock, limited_to, step_threads
-from nglab.training.cuda_graph import CapturedSteps
-from nglab.training.evaluation import Evaluation, Evaluator
+from nglab.training.cuda_graph import CapturedSteps, Step
+from nglab.training.evaluation import Evaluation, Evaluator, demand_columns
 from nglab.training.problem import Problem
 from nglab.training.state import Loop
+from nglab.training.state_tree import demand_tree, outline
 
 
 @torch.inference_mode()
@@ -25,6 +29,8 @@ def train(
     From a `snapshot` it goes on with the row that came next. `train_seconds` counts shuffling, gathering and the
     steps; evaluation, warm-up and the consumer's work are off the clock. Nothing is read back from the device between
     two evaluations.
+    Raises InputError before the first step where a checkpoint cannot hold the method's state, or where the method
+    gives other diagnostics than it names.
     """
     dataset, optimizer = problem.dataset, problem.optimizer
     batches = Batches(
@@ -34,19 +40,15 @@ def train(
     threads = step_threads(problem.network, optimizer.batch_size, problem.members is not None)
     with limited_to(threads):
         warm_up(problem, batches)
-    evaluate = Evaluator(problem)
     last = max(1, round(passes * batches.steps_per_pass))
-    state = optimizer.init(problem.task(last), problem.params, problem.streams)
-    loop = Loop(problem.params, state, batches, Clock(problem.params[0].device))
+    evaluate = Evaluator(problem, last)
+    loop = begin(problem, batches, last)
     if snapshot is None:
-        yield evaluate(loop, {})
+        yield evaluate(loop)
     else:
         loop.restore(snapshot)
-    captured = (
-        CapturedSteps(optimizer, loop.params, loop.state, *batches.example(loop.params.leading))
-        if problem.cuda_graph
-        else None
-    )
+    take_step = stepper(problem, loop.average)
+    captured = capture(take_step, loop, optimizer.graph_steps) if problem.cuda_graph else None
     while loop.step < last:
         within_pass = loop.step % batches.steps_per_pass
         seen = loop.step * optimizer.batch_size
@@ -61,16 +63,50 @@ def train(
             x, y = batches.gather(within_pass, count)
             done = captured.run(x, y) if captured else 0
             for x_m, y_m in zip(x[done:], y[done:], strict=True):
-                params, state = optimizer.step(params, state, x_m, y_m)
+                params, state = take_step(params, state, x_m, y_m)
         loop.params, loop.state, loop.step = params, state, loop.step + count
         if count == until_evaluation or loop.step == last:
-            yield evaluate(loop, optimizer.diagnostics(state))
+            yield evaluate(loop)
+
+
+def begin(problem: Problem, batches: Batches, steps: int) -> Loop:
+    """The loop before the first of `steps` steps."""
+    params, keep = problem.params, problem.average
+    state = problem.optimizer.init(problem.task(steps), params, problem.streams)
+    average = None if keep is None else Average.of(params, keep)
+    return Loop(problem.optimizer, params, state, batches, Clock(params[0].device), average)
+
+
+def stepper(problem: Problem, average: Average | None) -> Step:
+    """The method's step, and where an `average` is kept the iterate's share in it."""
+    if average is None:
+        return problem.optimizer.step
+
+    def step(params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
+        params, state = problem.optimizer.step(params, state, x, y)
+        average.update_(params)
+        return params, state
+
+    return step
+
+
+def capture(step: Step, loop: Loop, count: int) -> CapturedSteps:
+    return CapturedSteps(
+        step, count, loop.params, loop.state, *loop.batches.example(loop.params.leading)
+    )
 
 
 def warm_up(problem: Problem, batches: Batches) -> None:
-    """One step on copies and throw-away streams, so that no first-call cost falls on the clock."""
+    """One step on copies and throw-away streams, so that no first-call cost falls on the clock.
+
+    What the step leaves is looked at: a state that cannot be saved, or diagnostics without a column, end the run here.
+    """
+    optimizer, replicas = problem.optimizer, batches.replicas
     generators = [torch.Generator(device=problem.params[0].device).manual_seed(0)]
-    replicas = len(problem.members) if problem.members is not None else 1
     params = problem.params.map(torch.clone)
-    state = problem.optimizer.init(problem.task(1), params, lambda purpose: generators * replicas)
-    problem.optimizer.step(params, state, *batches.example(params.leading))
+    state = optimizer.init(problem.task(1), params, lambda purpose: generators * (replicas or 1))
+    begun = outline(state)
+    demand_tree(optimizer, state, replicas, begun)
+    params, state = optimizer.step(params, state, *batches.example(params.leading))
+    demand_tree(optimizer, state, replicas, begun)
+    demand_columns(problem, optimizer.diagnostics(state))

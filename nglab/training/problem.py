@@ -24,6 +24,7 @@ class Problem:
     members: list[int] | None = None
     input_moment: Tensor | None = None  # Σ of the inputs, where the data know it
     cuda_graph: bool = False  # steps are captured
+    average: float | None = None  # β of the average of the iterates, where one is kept
 
     def task(self, steps: int) -> Task:
         """What the method is told, `steps` being planned."""

@@ -15,15 +15,14 @@ from nglab.training.problem import Problem
 def stack(problems: Sequence[Problem]) -> Problem:
     """One problem with a replica axis; replica r trains as `problems[r]` would alone, to rounding.
 
-    The problems share the network and the kind of optimizer and differ in data, initial parameters, seeds and
-    numeric hyper-parameters. Data sets that are the same object are held once. Raises InputError where they differ in
-    more.
+    The problems share the network, the likelihood and the kind of optimizer and differ in data, initial parameters,
+    seeds and the method's real numbers. Data sets that are the same object are held once. InputError names what else
+    differs.
     """
     first = problems[0]
-    if any(p.network != first.network for p in problems):
-        raise InputError("problems of different networks cannot be stacked")
-    if any(p.likelihood != first.likelihood for p in problems):
-        raise InputError("problems of different likelihoods cannot be stacked")
+    demand_alike([p.network for p in problems], "arch")
+    demand_alike([p.likelihood for p in problems], "likelihood")
+    demand_alike([p.average for p in problems], "train.average")
     distinct = list({id(p.dataset): p.dataset for p in problems}.values())
     return Problem(
         network=first.network,
@@ -36,9 +35,10 @@ def stack(problems: Sequence[Problem]) -> Problem:
                 for group in zip(*(p.params.stacks for p in problems), strict=True)
             ],
         ),
-        optimizer=stack_fields([p.optimizer for p in problems]),
+        optimizer=stack_fields([p.optimizer for p in problems], "optimizer"),
         streams=lambda purpose: [g for p in problems for g in p.streams(purpose)],
         cuda_graph=first.cuda_graph,
+        average=first.average,
         members=[next(i for i, d in enumerate(distinct) if d is p.dataset) for p in problems],
     )
 
@@ -81,16 +81,37 @@ def concatenate(datasets: Sequence[Dataset]) -> Dataset:
     return Dataset(train_x, train_y, test_x, test_y, floors.pop() if len(floors) == 1 else None)
 
 
-def stack_fields(settings: Sequence[Any]) -> Any:
-    """A dataclass whose float fields that differ between `settings` become tensors `[replicas]`."""
+def stack_fields(settings: Sequence[Any], key: str) -> Any:
+    """Settings of one class, nested as they may be, whose real numbers that differ become tensors `[replicas]`.
+
+    Everything else must agree: InputError names what does not, below `key`.
+    """
     first = settings[0]
+    if any(type(s) is not type(first) for s in settings):
+        raise unlike(key, [type(s).__name__ for s in settings])
     changed: dict[str, Any] = {}
     for field in fields(first):
-        values = [getattr(s, field.name) for s in settings]
+        name, values = f"{key}.{field.name}", [getattr(s, field.name) for s in settings]
         if is_dataclass(values[0]):
-            changed[field.name] = stack_fields(values)
+            changed[field.name] = stack_fields(values, name)
         elif any(v != values[0] for v in values):
-            if not isinstance(values[0], float):
-                raise InputError(f"runs that differ in {field.name} cannot be stacked")
+            if not all(isinstance(v, float) for v in values):
+                raise unlike(name, values)
             changed[field.name] = torch.tensor(values, dtype=torch.float64)
     return replace(first, **changed)
+
+
+def demand_alike(settings: Sequence[Any], key: str) -> None:
+    """InputError, naming the place below `key`, where settings of whatever kind are not equal."""
+    first = settings[0]
+    if all(s == first for s in settings):
+        return
+    if is_dataclass(first) and all(type(s) is type(first) for s in settings):
+        for field in fields(first):
+            demand_alike([getattr(s, field.name) for s in settings], f"{key}.{field.name}")
+    raise unlike(key, settings)
+
+
+def unlike(key: str, values: Sequence[Any]) -> InputError:
+    shown = ", ".join(str(value) for value in dict.fromkeys(values))
+    return InputError(f"{key}={shown}: must be the same for all runs of a stack")

@@ -1,5 +1,4 @@
 import pytest
-import torch
 from dense_reference import autograd_gradient, network_output
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient
-from problems import NETWORKS, random_batch, random_params, replicas, task_of
+from problems import CONSTANT, NETWORKS, random_batch, random_params, replicas, task_of
 from torch.testing import assert_close
 
 from nglab.optimizers.sgd import SGD
@@ -12,7 +12,7 @@ def test_steps_are_gradient_descent(name):
     network = NETWORKS[name]
     params = random_params(network)
     expected = [w.clone() for w in params]
-    optimizer = SGD(lr=0.1, batch_size=7)
+    optimizer = SGD(lr=0.1, batch_size=7, schedule=CONSTANT)
     state = optimizer.init(task_of(network), params, lambda purpose: [])
     for seed in range(3):
         x, y = random_batch(network, 7, seed)
@@ -28,7 +28,7 @@ def test_every_replica_has_its_own_rate():
     singles, stacked = replicas(network, 3)
     x, y = random_batch(network, 7)
     rates = torch.tensor([0.1, 0.0, 0.5])
-    optimizer = SGD(lr=rates, batch_size=7)
+    optimizer = SGD(lr=rates, batch_size=7, schedule=CONSTANT)
     state = optimizer.init(task_of(network), stacked, lambda purpose: [])
     stacked, _ = optimizer.step(stacked, state, x, y)
     for r, params in enumerate(singles):

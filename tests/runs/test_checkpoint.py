@@ -28,7 +28,7 @@ def problem(overrides):
 
 
 def numbers(evaluation):
-    measured = (evaluation.train_loss, evaluation.test_loss, *evaluation.diagnostics.values())
+    measured = (evaluation.train_loss, evaluation.test_loss, *evaluation.more.values())
     return evaluation.step, [values.tolist() for values in measured]
 
 

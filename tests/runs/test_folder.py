@@ -6,9 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from nglab.errors import InputError
-from nglab.runs.folder import METRICS, RecordWriter, outcome, whole, write_json
+from nglab.runs.folder import RecordWriter, outcome, whole, write_json
 from nglab.runs.status import status_of
 from nglab.runs.table import find_runs, read_run
+from nglab.training.evaluation import SHARED
 
 
 def row(step, loss, **more):
@@ -17,27 +18,31 @@ def row(step, loss, **more):
 
 
 def test_rows_are_on_disk_as_they_are_written(tmp_path):
-    writer = RecordWriter(tmp_path, {})
+    columns = [*SHARED, "damping", "skipped_steps"]
+    writer = RecordWriter(tmp_path, {}, columns)
     writer.start([])
     writer.write(row(0, 4.0))
     writer.write(row(1, 2.0, damping=0.5, skipped_steps=3))
     table = pd.read_csv(tmp_path / "metrics.csv")  # not closed: as after a kill
-    assert list(table.columns) == list(METRICS)
+    assert list(table.columns) == columns
     assert table.test_loss.tolist() == [4.0, 2.0]
     assert math.isnan(table.damping[0]) and table.damping[1] == 0.5
+    assert table.skipped_steps[1] == 3
+    with pytest.raises(ValueError, match="momentum"):  # nothing is dropped
+        writer.write(row(2, 1.0, momentum=0.5))
 
 
 def test_a_result_is_never_written_over(tmp_path):
     make_run(tmp_path / "a", "diverged")
     before = (tmp_path / "a" / "metrics.csv").read_text()
     with pytest.raises(InputError, match="never writes over a result"):
-        RecordWriter(tmp_path / "a", {})
+        RecordWriter(tmp_path / "a", {}, SHARED)
     assert (tmp_path / "a" / "metrics.csv").read_text() == before
 
 
 def test_what_a_stopped_run_left_is_begun_anew(tmp_path):
     make_run(tmp_path / "a", "interrupted")
-    writer = RecordWriter(tmp_path / "a", {"seed": 3})
+    writer = RecordWriter(tmp_path / "a", {"seed": 3}, SHARED)
     writer.start([row(0, 4.0), row(1, 3.0)])
     writer.write(row(2, 2.0))
     assert read_run(tmp_path / "a").metrics.test_loss.tolist() == [4.0, 3.0, 2.0]
@@ -82,7 +87,7 @@ def make_run(folder, status=None):
     (folder / ".hydra").mkdir(parents=True)
     OmegaConf.save({"seed": 1}, folder / ".hydra" / "config.yaml")
     OmegaConf.save(["seed=1"], folder / ".hydra" / "overrides.yaml")
-    writer = RecordWriter(folder, {})
+    writer = RecordWriter(folder, {}, SHARED)
     writer.start([row(0, 4.0)])
     if status:
         write_json(folder / "summary.json", {"status": status})

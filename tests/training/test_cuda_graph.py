@@ -4,19 +4,20 @@ from functools import partial
 
 import pytest
 import torch
-from problems import randn, rng, task_of
+from problems import CONSTANT, kronecker, levenberg_marquardt, natural_gradient, randn, rng, task_of
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.diagonal import Diagonal
 from nglab.data.teacher import teacher_dataset
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
 from nglab.optimizers.sgd import SGD
+from nglab.optimizers.steps.layerwise import Layerwise
+from nglab.optimizers.steps.line import Line
 from nglab.randomness import stream
 from nglab.training.cuda_graph import CapturedSteps
 from nglab.training.loop import train
@@ -30,14 +31,16 @@ NETWORKS = {
 }
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
-    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M),
-    "ngd": lambda stacked: NGD(
-        lr=1.0,
-        batch_size=M,
+    "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT),
+    "ngd": lambda stacked: natural_gradient(
+        M,
         samples=2,
-        damping=LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
-        split="pi",
+        metric=kronecker(split="pi"),
+        damping=levenberg_marquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
     ),
+    "line": lambda stacked: natural_gradient(M, step_rule=Line(previous=True, examples=9)),
+    "layerwise": lambda stacked: natural_gradient(M, step_rule=Layerwise(True, None, 2.0)),
+    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5)),
 }
 
 
@@ -123,7 +126,9 @@ def plain(name, network, stacked, device="cpu"):
 def test_a_replayed_step_does_all_that_a_step_does(name, network, stacked, monkeypatch):
     monkeypatch.setattr(SGD, "graph_steps", 3)
     optimizer, params, state, x, y = problem(name, NETWORKS[network], stacked)
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0], acted_out)
+    captured = CapturedSteps(
+        optimizer.step, optimizer.graph_steps, params, state, x[0], y[0], acted_out
+    )
     done = captured.run(x, y)
     assert done == 7 - 7 % optimizer.graph_steps
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
@@ -169,7 +174,7 @@ def test_on_a_gpu_captured_steps_are_plain_steps(name, network, stacked):
     optimizer.step(  # libraries make their handles and workspaces
         params.map(torch.clone), problem(name, NETWORKS[network], stacked, "cuda")[2], x[0], y[0]
     )
-    captured = CapturedSteps(optimizer, params, state, x[0], y[0])
+    captured = CapturedSteps(optimizer.step, optimizer.graph_steps, params, state, x[0], y[0])
     done = captured.run(x, y)
     for one_x, one_y in zip(x[done:], y[done:], strict=True):
         optimizer.step(params, state, one_x, one_y)

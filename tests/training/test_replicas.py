@@ -1,14 +1,13 @@
 import pytest
 import torch
+from problems import CONSTANT, natural_gradient
 from torch.testing import assert_close
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.teacher import teacher_dataset
 from nglab.errors import InputError
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 from nglab.training.loop import train
@@ -27,15 +26,17 @@ def problem(seed, optimizer, network=NETWORK, dataset=None):
 
 
 def ngd(damping):
-    return NGD(
-        lr=1.0, batch_size=40, samples=1, damping=LevenbergMarquardt(damping, 1e-8), split="equal"
-    )
+    return natural_gradient(40, damping)
 
 
 @pytest.mark.parametrize(
     "optimizers",
     [
-        [SGD(lr=0.1, batch_size=20), SGD(lr=0.3, batch_size=20), SGD(lr=0.1, batch_size=20)],
+        [
+            SGD(lr=0.1, batch_size=20, schedule=CONSTANT),
+            SGD(lr=0.3, batch_size=20, schedule=CONSTANT),
+            SGD(lr=0.1, batch_size=20, schedule=CONSTANT),
+        ],
         [ngd(1e-2), ngd(1.0), ngd(1e-4)],
     ],
     ids=["sgd", "ngd"],
@@ -62,7 +63,10 @@ def test_a_stacked_run_equals_the_single_runs(optimizers):
 
 
 def test_a_diverging_member_does_not_disturb_the_others():
-    optimizers = [SGD(lr=0.1, batch_size=20), SGD(lr=1e6, batch_size=20)]
+    optimizers = [
+        SGD(lr=0.1, batch_size=20, schedule=CONSTANT),
+        SGD(lr=1e6, batch_size=20, schedule=CONSTANT),
+    ]
     linear = Network((5, 4, 4, 3))
     *_, together = train(stack([problem(0, o, linear) for o in optimizers]), 3, 90)
     *_, alone = train(problem(0, optimizers[0], linear), 3, 90)
@@ -74,17 +78,22 @@ def test_what_cannot_be_stacked_is_refused():
     with pytest.raises(InputError, match="networks"):
         stack(
             [
-                problem(0, SGD(lr=0.1, batch_size=20)),
-                problem(0, SGD(lr=0.1, batch_size=20), Network((5, 3))),
+                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)),
+                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT), Network((5, 3))),
             ]
         )
     with pytest.raises(InputError, match="batch_size"):
-        stack([problem(0, SGD(lr=0.1, batch_size=20)), problem(0, SGD(lr=0.1, batch_size=10))])
+        stack(
+            [
+                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)),
+                problem(0, SGD(lr=0.1, batch_size=10, schedule=CONSTANT)),
+            ]
+        )
 
 
 def test_evaluations_come_when_they_should():
     rows = list(
-        train(problem(0, SGD(lr=0.1, batch_size=20)), 2.25, 50)
+        train(problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)), 2.25, 50)
     )  # 90 examples: 4 steps a pass
     assert [r.step for r in rows] == [0, 3, 5, 8, 9]
     assert [r.examples_seen for r in rows] == [0, 60, 100, 160, 180]
@@ -92,6 +101,6 @@ def test_evaluations_come_when_they_should():
 
 
 def test_the_same_seed_gives_the_same_numbers():
-    for optimizer in (SGD(lr=0.1, batch_size=20), ngd(1e-2)):
+    for optimizer in (SGD(lr=0.1, batch_size=20, schedule=CONSTANT), ngd(1e-2)):
         first, again = (list(train(problem(3, optimizer), 2, 40)) for _ in range(2))
         assert all(torch.equal(a.test_loss, b.test_loss) for a, b in zip(first, again, strict=True))

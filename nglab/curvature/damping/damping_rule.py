@@ -33,7 +33,7 @@ class DampingRule(ABC):
 
     def init(self, per_replica: Tensor) -> DampingState:
         """The state before the first step; `per_replica` `[...]` has the type and the device of λ."""
-        return DampingState(as_like(self.initial, per_replica))
+        return DampingState(each(self.initial, per_replica))
 
     @abstractmethod
     def update_(self, state: Any, ratio: Tensor, failed: Tensor, informative: Tensor) -> None:
@@ -46,5 +46,10 @@ class DampingRule(ABC):
 
 
 def as_like(value: float | Tensor, like: Tensor) -> Tensor:
-    """A hyper-parameter, scalar or `[replicas]`, as a new tensor of the shape, the type and on the device of `like`."""
-    return torch.zeros_like(like) + torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    """A hyper-parameter, scalar or `[replicas]`, as a tensor of the type and on the device of `like`."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def each(value: float | Tensor, per_replica: Tensor) -> Tensor:
+    """A hyper-parameter, scalar or `[replicas]`, as a new tensor like `per_replica` `[...]`."""
+    return torch.zeros_like(per_replica) + as_like(value, per_replica)

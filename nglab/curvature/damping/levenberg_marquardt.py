@@ -7,7 +7,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from nglab.curvature.damping.damping_rule import DampingRule, DampingState, as_like
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
 from nglab.settings.fields import Count, NonNegative, setting
 from nglab.settings.messages import demand
 
@@ -47,10 +47,10 @@ class LevenbergMarquardt(DampingRule):
         demand(self.min <= self.initial, f"{key}.min", self.min, right)
 
     def init(self, per_replica: Tensor) -> LevenbergMarquardtState:
-        factor = as_like(self.factor, per_replica.double()) ** self.interval
+        factor = each(self.factor, per_replica.double()) ** self.interval
         return LevenbergMarquardtState(
-            as_like(self.initial, per_replica),
-            floor=as_like(self.min, per_replica),
+            each(self.initial, per_replica),
+            floor=each(self.min, per_replica),
             rise=factor.float(),
             fall=(1 / factor).float(),
         )

@@ -8,7 +8,7 @@ from nglab.curvature.damping.damping_rule import DampingRule, DampingState
 
 
 @dataclass(frozen=True)
-class Constant(DampingRule):
+class ConstantDamping(DampingRule):
     """λ = λ₀ at every step, also after one that was not taken."""
 
     def update_(
