@@ -36,10 +36,10 @@ def autograd_gradient(network, weights: Sequence[Tensor], x: Tensor, y: Tensor) 
     return list(torch.autograd.grad(squared_error(network, leaves, x, y), leaves))
 
 
-def natural_gradient_step(
-    network, weights, x, y, noise, alpha: float, damping: float
-) -> list[Tensor]:
-    """The weights after one step of Eq. 20, read off the paper line by line.
+def gradient_and_factors(
+    network, weights, x, y, noise
+) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+    """⟨e_i x_{i−1}ᵀ⟩, Λ_i, Λ̃_i and diag F_i, example by example.
 
     `noise` `[K, M, n_L]` makes the sampled targets y_s = x_L + noise. Errors come from autograd: with z_i = W_i x_{i−1}
     (+ b_i), e_i of an example is the derivative of −½‖y − x_L‖² with respect to z_i.
@@ -61,17 +61,43 @@ def natural_gradient_step(
     output = network_output(network, weights, x)[-1]
     true_errors, inputs = errors(y)
     sampled = [errors(output.detach() + n)[0] for n in noise]
-    new = []
-    for i, w in enumerate(weights):
-        gradient = (
-            sum(torch.outer(e, v) for e, v in zip(true_errors[i], inputs[i], strict=True))
-            / examples
-        )
-        lambda_in = sum(torch.outer(v, v) for v in inputs[i]) / examples
+    gradients, factors_in, factors_out, diagonals = [], [], [], []
+    for i in range(network.depth):
+        pairs = list(zip(true_errors[i], inputs[i], strict=True))
+        gradients.append(sum(torch.outer(e, v) for e, v in pairs) / examples)
+        factors_in.append(sum(torch.outer(v, v) for v in inputs[i]) / examples)
         all_sampled = torch.cat([s[i] for s in sampled])
-        lambda_out = sum(torch.outer(e, e) for e in all_sampled) / len(all_sampled)
+        factors_out.append(sum(torch.outer(e, e) for e in all_sampled) / len(all_sampled))
+        squares = [
+            torch.outer(e, v) ** 2 for s in sampled for e, v in zip(s[i], inputs[i], strict=True)
+        ]
+        diagonals.append(sum(squares) / len(squares))
+    return gradients, factors_in, factors_out, diagonals
+
+
+def natural_gradient_step(
+    network, weights, x, y, noise, alpha: float, damping: float
+) -> list[Tensor]:
+    """The weights after one step of Eq. 20, read off the paper line by line."""
+    new = []
+    gradients, factors_in, factors_out, _ = gradient_and_factors(network, weights, x, y, noise)
+    for w, gradient, lambda_in, lambda_out in zip(
+        weights, gradients, factors_in, factors_out, strict=True
+    ):
         damped_out = lambda_out + damping**0.5 * torch.eye(len(lambda_out), dtype=x.dtype)
         damped_in = lambda_in + damping**0.5 * torch.eye(len(lambda_in), dtype=x.dtype)
         step = torch.linalg.solve(damped_out, gradient) @ torch.linalg.inv(damped_in)
         new.append(w + alpha / network.depth * step)
     return new
+
+
+def output_jacobian(network, weights: Sequence[Tensor], x: Tensor) -> Tensor:
+    """∂x_L/∂θ `[M, n_L, P]` by autograd, θ the weights one after the other, row by row."""
+    shapes = [w.shape for w in weights]
+
+    def output(theta: Tensor) -> Tensor:
+        parts = theta.split([shape.numel() for shape in shapes])
+        layers = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return network_output(network, layers, x)[-1]
+
+    return torch.func.jacrev(output)(torch.cat([w.flatten() for w in weights]))

@@ -3,12 +3,18 @@
 import torch
 from torch import Tensor
 
+from nglab.curvature.damping.damping_rule import DampingRule
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.kronecker import Kronecker
+from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.constant import Constant
+from nglab.optimizers.steps.paper import Paper
 
 NETWORKS = {
     "square": Network((4, 4, 4, 4)),
@@ -49,6 +55,31 @@ def random_batch(network: Network, examples: int = 7, seed: int = 0) -> tuple[Te
 def task_of(network: Network, input_moment: Tensor | None = None) -> Task:
     """What a method is told where nothing but the network matters."""
     return Task(network, Gaussian(), steps=1, input_moment=input_moment)
+
+
+def levenberg_marquardt(initial, least=1e-8) -> LevenbergMarquardt:
+    """Eq. 21."""
+    return LevenbergMarquardt(initial, least, factor=1.5, interval=1)
+
+
+def kronecker(average=0.0, refresh=1, split="equal", solver=None) -> Kronecker:
+    """Eq. 20, unless said otherwise."""
+    return Kronecker(average, refresh, split, solver or Cholesky())
+
+
+def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
+    """The paper's method, less what is changed of it; `damping` is λ₀ of Eq. 21, or another rule."""
+    rule = damping if isinstance(damping, DampingRule) else levenberg_marquardt(damping)
+    settings = {
+        "lr": 1.0,
+        "batch_size": batch_size,
+        "schedule": CONSTANT,
+        "samples": 1,
+        "metric": kronecker(),
+        "damping": rule,
+        "step_rule": Paper(),
+    }
+    return NGD(**settings | changes)
 
 
 def replicas(network: Network, count: int) -> tuple[list[Layers], Layers]:

@@ -12,25 +12,25 @@ import pandas as pd
 from nglab.bench.cases import Case
 from nglab.bench.steps import nglab_ngd
 from nglab.bench.timing import Clock, Times, table
-from nglab.curvature.kronecker import KroneckerFactors
+from nglab.curvature import batch
+from nglab.curvature.kronecker import Kronecker
 from nglab.likelihoods.gaussian import Gaussian
-from nglab.optimizers import ngd
-from nglab.optimizers.ngd import NGD
+from nglab.optimizers.steps import paper
 
 FORWARD, AGAIN = "forward", "loss re-evaluation"
 REST = "update, ρ and λ"
 WHOLE = "whole step"
 CALLS: list[tuple[Any, str, str]] = [
-    (ngd, "forward", FORWARD),  # the second of a step is the re-evaluation
+    (batch, "forward", FORWARD),  # the second of a step is the re-evaluation
     (Gaussian, "error", "output error and loss"),
     (Gaussian, "loss", "output error and loss"),
     (Gaussian, "sample_error", "sampled targets"),
-    (ngd, "backward", "backward, true and sampled"),
-    (ngd, "add_outer_", "gradient"),
-    (KroneckerFactors, "average_", "covariances"),
-    (KroneckerFactors, "damp_", "inverses"),
-    (KroneckerFactors, "invert_", "inverses"),
-    (NGD, "_directions", "products with the inverses"),
+    (batch, "backward", "backward, true and sampled"),
+    (batch, "add_outer_", "gradient"),
+    (Kronecker, "update_", "covariances"),
+    (Kronecker, "invert_", "inverses"),
+    (Kronecker, "multiply_", "products with the inverses"),
+    (paper, "slope", "products with the inverses"),
 ]
 """Whose function, its name, and the part of the step that it is; what it calls in turn counts for that part only."""
 

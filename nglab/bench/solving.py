@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nglab.bench.timing import Step, measure, table
-from nglab.curvature.kronecker import second_moment_above
+from nglab.curvature.factors import second_moment_above
 from nglab.curvature.solvers import sherman_morrison
 from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.curvature.solvers.pseudo_inverse import PseudoInverse

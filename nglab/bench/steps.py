@@ -13,12 +13,15 @@ from torch import Tensor
 from nglab.bench.cases import Case, layers_of, plain_parameters, sequential
 from nglab.bench.timing import Step
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.kronecker import Kronecker
+from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Optimizer, Task
 from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.sgd import SGD
+from nglab.optimizers.steps.paper import Paper
 from nglab.randomness import stream
 
 Maker = Callable[[Case], Step]
@@ -220,8 +223,9 @@ def make_ngd(batch_size: int, samples: int) -> NGD:
         batch_size=batch_size,
         schedule=Constant(warm_up=0),
         samples=samples,
-        damping=LevenbergMarquardt(1e-2, 1e-8),
-        split="equal",
+        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        damping=LevenbergMarquardt(initial=1e-2, min=1e-8, factor=1.5, interval=1),
+        step_rule=Paper(),
     )
 
 

@@ -15,7 +15,7 @@ from nglab.claims.linear_problems import (
 )
 from nglab.claims.small_problems import LIKELIHOODS, randn, random_problem, relative, rng, slope
 from nglab.curvature.deep_linear import Flags, eq10, eq16, pinv, products, shells
-from nglab.curvature.kronecker import second_moment
+from nglab.curvature.solvers.second_moment import SecondMoment
 from nglab.networks.layers import to_vector
 from nglab.networks.passes import Errors, backward, forward, gradient
 
@@ -148,9 +148,7 @@ def error_covariance_error(
     errors.output.copy_(p.likelihood.error(z, y).unsqueeze(-3))
     backward(p.network, p.params, activations, errors)
     exact = [b.mT @ p.likelihood.precision @ b for b in products(list(p.params))[0]]
-    ours = [
-        second_moment(e, torch.empty_like(c)) for e, c in zip(errors.layers, exact, strict=True)
-    ]
+    ours = [SecondMoment(e).to_dense() for e in errors.layers]
     return sum(relative(a, b) for a, b in zip(ours, exact, strict=True)) / len(exact)
 
 
@@ -159,7 +157,7 @@ def input_covariance_error(p: LinearProblem, examples: int, seed: int) -> float:
     x = randn(examples, p.network.widths[0], seed=seed)
     exact = [a @ a.mT for a in products(list(p.params))[1]]
     inputs = forward(p.network, p.params, x).inputs
-    ours = [second_moment(v, torch.empty_like(c)) for v, c in zip(inputs, exact, strict=True)]
+    ours = [SecondMoment(v).to_dense() for v in inputs]
     return sum(relative(a, b) for a, b in zip(ours, exact, strict=True)) / len(exact)
 
 

@@ -9,10 +9,12 @@ from nglab.claims.claim import Check, Result, claim
 from nglab.claims.linear_problems import ROUNDING, flatten
 from nglab.claims.small_problems import randn, relative, rng, slope
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
-from nglab.curvature.kronecker import second_moment
+from nglab.curvature.kronecker import Kronecker
 from nglab.curvature.solvers import sherman_morrison
+from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.curvature.solvers.pseudo_inverse import pseudo_inverse
 from nglab.curvature.solvers.randomized_svd import low_rank
+from nglab.curvature.solvers.second_moment import SecondMoment
 from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
@@ -23,6 +25,7 @@ from nglab.optimizers.ngd import NGD
 from nglab.optimizers.ngd_exact import NGDExact
 from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.constant import Constant
+from nglab.optimizers.steps.paper import Paper
 from nglab.randomness import stream
 from nglab.training.loop import train
 from nglab.training.problem import Problem
@@ -56,8 +59,9 @@ def ngd_step(
         batch_size=examples,
         schedule=Constant(warm_up=0),
         samples=samples,
-        damping=LevenbergMarquardt(damping, 0.0),
-        split="equal",
+        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
+        step_rule=Paper(),
     )
     state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [rng(seed)])
     before = flatten(params)
@@ -170,7 +174,7 @@ def predicted_decrease() -> Result:
         schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
-        damping=LevenbergMarquardt(0.0, 0.0),
+        damping=LevenbergMarquardt(0.0, 0.0, factor=1.5, interval=1),
     )
     state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [])
     _, state = optimizer.step(params, state, x, y)
@@ -243,7 +247,7 @@ def exact_step(damping: float) -> Tensor:
         schedule=Constant(warm_up=0),
         form="eq16",
         cutoff=1e-7,
-        damping=LevenbergMarquardt(damping, 0.0),
+        damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
     )
     before = flatten(params)
     state = optimizer.init(Task(NETWORK, Gaussian(), 1), params, lambda purpose: [])
@@ -262,8 +266,9 @@ def loss_reached(samples: int) -> float:
         batch_size=200,
         schedule=Constant(warm_up=0),
         samples=samples,
-        damping=LevenbergMarquardt(1e-2, 1e-6),
-        split="equal",
+        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        damping=LevenbergMarquardt(1e-2, 1e-6, factor=1.5, interval=1),
+        step_rule=Paper(),
     )
     student = random_parameters(network, 1.0, stream(3, "student"))
     problem = Problem(
@@ -296,7 +301,7 @@ def inverse_methods() -> Result:
     keep = torch.tensor([1 - 1 / t for t in range(2, 41)], dtype=rows.dtype).prod()
     seen = running_moment(rows)
     direct = torch.linalg.inv(seen + damping * keep * torch.eye(n, dtype=rows.dtype))
-    moment = second_moment(rows, torch.empty(n, n, dtype=rows.dtype))
+    moment = SecondMoment(rows).to_dense()
     spectrum = torch.linalg.eigvalsh(moment).flip(0)
     checks = [
         Check(

@@ -1,114 +1,135 @@
-"""The Kronecker factors of a layer's Fisher block: F_ii = Λ_i ⊗ Λ̃_i (Eq. 22 with i = j)."""
+"""The Kronecker-factored Fisher as a metric: block diagonal, F_ii = Λ_i ⊗ Λ̃_i (Eq. 20)."""
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nglab.curvature.solvers.cholesky import inverse_
+from nglab.curvature.batch import Batch
+from nglab.curvature.damping.damping_rule import each
+from nglab.curvature.factors import Factors
+from nglab.curvature.metric import Metric, is_zero, weight_of_batch
+from nglab.curvature.solvers.solver import Solver
 from nglab.networks import products
-from nglab.networks.layers import Layers, as_batch
-from nglab.networks.passes import add_outer_
+from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
-
-BLOCK = 64
-"""Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""
-
-HALF = 200
-"""Columns from which on half a matrix takes oneDNN less time than the whole; BLAS from one block on."""
+from nglab.settings.fields import Count, Share, setting
 
 
-def second_moment(rows: Tensor, out: Tensor) -> Tensor:
-    """⟨r rᵀ⟩ over the rows: `[(batch,) M, n]` → `[(batch,) n, n]`.
+class Work(Scratch):
+    """The memory of the factors. Where nothing is averaged `means` and `inverses` are one: inverted in place."""
 
-    Of the layer inputs x_{i-1} it is Λ_i; of errors e_i of targets sampled from the model it is Λ̃_i (Eqs. 14, 15, 20).
-    """
-    return add_outer_(out, rows, rows, scale=1 / rows.shape[-2], keep=0)
-
-
-def second_moment_above(rows: Tensor, out: Tensor) -> None:
-    """The entries of `second_moment` on the diagonal and above it; those below have no meaning.
-
-    A large matrix is made by rows of blocks, in little more than half the arithmetic; a small one, a batch of small
-    ones and whatever lies on a GPU whole, in one product.
-    """
-    batch, n = out.dim() > 2, out.shape[-1]
-    onednn = not batch and products.by_onednn(rows.mT, rows)
-    least = 2 * BLOCK if batch else HALF if onednn else BLOCK + 1
-    if n < least or out.is_cuda:
-        second_moment(rows, out)
-        return
-    if batch:
-        for one in zip(rows, out, strict=True):
-            second_moment_above(*one)
-        return
-    add: Callable[..., Tensor] = torch.addmm
-    step = BLOCK
-    if onednn:  # it wants the columns side by side in memory
-        add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
-    for k in range(0, n, step):
-        left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
-        add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)
+    def __init__(self, params: Layers, average: float | Tensor) -> None:
+        self.averaged = not is_zero(average)
+        self.average = each(average, params[0].new_zeros(params.leading))
+        self.inverses, self.spare = Factors(params), Factors(params)
+        self.means = Factors(params) if self.averaged else self.inverses
+        stacks = self.inverses.stacks
+        self.dampings = [a.new_empty(a.shape[:-2]) for a in stacks]
+        # one memory for what is asked of all factorisations at once, and the views of each stack's
+        counts = [len(a) for a in stacks]
+        self.info = params[0].new_zeros(sum(counts), *params.leading, dtype=torch.int32)
+        self.info_of = self.info.split(counts)
+        self.product = params.map(torch.empty_like)
 
 
-class KroneckerFactors(Scratch):
-    """Λ_i and Λ̃_i of every layer, in kept memory; `inverse_` turns them into their damped inverses.
+@dataclass
+class KroneckerState:
+    """`kept`: of the work's factors those that the next step reads, the averages and inverses of earlier steps."""
 
-    `inputs[g]` (Λ_i) and `errors[g]` (Λ̃_i) are `[layers, ..., n, n]` for each group g of layers. All factors of one
-    size n lie in one tensor of `stacks`, so that one batched factorisation serves them.
+    steps: int  # k, taken or not
+    solved: Tensor  # whether every factor could be inverted `[...]`
+    kept: list[Factors]
+    work: Work
+
+    @property
+    def factors(self) -> Factors:
+        """Λ_i and Λ̃_i (averages of them); after `invert_`, where nothing is averaged, their inverses."""
+        return self.work.means
+
+
+@dataclass(frozen=True)
+class Kronecker(Metric):
+    """(C + λI)⁻¹ G is (Λ̃_i + √λ I)⁻¹ G_i (Λ_i + √λ I)⁻¹ layer by layer (Eq. 20), or with √λ split by π.
+
+    Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩ over the batch, Λ̃_i = ⟨e_i e_iᵀ⟩ over its K targets an example sampled from the model; or
+    running averages of both, with keep = min(1 − 1/k, average) at step k (Martens & Grosse 2015, §5 and §6.3).
     """
 
-    def __init__(self, params: Layers) -> None:
-        sizes = [w.shape[-1] for w in params.stacks] + [w.shape[-2] for w in params.stacks]
-        layers = [len(w) for w in params.stacks] * 2
-        total = {n: sum(k for k, m in zip(layers, sizes, strict=True) if m == n) for n in sizes}
-        leading, like = params.leading, params[0]
-        by_size = {n: like.new_empty(k, *leading, n, n) for n, k in total.items()}
-        self.stacks = list(by_size.values())
-        self._diagonals = [stack.diagonal(dim1=-2, dim2=-1) for stack in self.stacks]
-        # of every factorisation, and the views of each stack's
-        self._info = like.new_zeros(sum(total.values()), *leading, dtype=torch.int32)
-        self._info_of = self._info.split(list(total.values()))
-        self._scratch = [torch.empty_like(stack) for stack in self.stacks]
-        first = dict.fromkeys(total, 0)
-        views = []
-        for k, n in zip(layers, sizes, strict=True):
-            views.append(by_size[n][first[n] : first[n] + k])
-            first[n] += k
-        self.inputs, self.errors = views[: len(params.stacks)], views[len(params.stacks) :]
-        batched = [as_batch(view) for view in views]
-        self.batched = batched[: len(params.stacks)], batched[len(params.stacks) :]
+    average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
+    refresh: Count = setting("the inverses are made anew every this many steps", paper="1")
+    split: Literal["equal", "pi"] = setting(
+        "√λ on each factor, or split by π² = mean of Λ's diagonal / mean of Λ̃'s", paper="equal"
+    )
+    solver: Solver = setting("what inverts the factors")
 
-    def average_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
-        """Λ_i from the layer inputs, Λ̃_i from errors of sampled targets; `[(batch,) rows, n]` for each group.
+    @property
+    def capturable(self) -> bool:
+        return is_zero(self.average) and self.refresh == 1 and self.solver.capturable
 
-        Only the entries on and above the diagonals count from here to `invert_`.
-        """
-        for rows, out in zip([*inputs, *errors], [*self.batched[0], *self.batched[1]], strict=True):
-            second_moment_above(rows, out)
+    def init(self, params: Layers, batch: Batch) -> KroneckerState:
+        work = Work(params, self.average)
+        kept = [work.means] if work.averaged else []
+        if self.refresh > 1:
+            kept.append(work.inverses)
+        solved = params[0].new_zeros(params.leading, dtype=torch.bool)
+        return KroneckerState(0, solved, kept, work)
 
-    def damp_(self, root: Tensor, split: str) -> None:
-        """Add √λ `[...]` to every diagonal, "equal" on both factors, or split by "pi"."""
-        if split == "equal":
-            for diagonal in self._diagonals:
-                diagonal.add_(root.unsqueeze(-1))
+    def update_(self, state: KroneckerState, batch: Batch) -> None:
+        state.steps += 1
+        work, rows = state.work, (batch.activations.inputs.batched, batch.errors.rows(1))
+        if work.averaged:
+            work.spare.measure_(*rows)
+            work.means.average_(work.spare, weight_of_batch(work.average, state.steps))
+        elif self._due(state):
+            work.inverses.measure_(*rows)
+
+    def invert_(self, state: KroneckerState, damping: Tensor) -> Tensor:
+        """Between two refreshes the inverses, and whether they could be made, stay as they are."""
+        work = state.work
+        if not self._due(state):
+            return state.solved
+        if work.averaged:
+            work.inverses.copy_(work.means)
+        self._share_(work, damping.sqrt())
+        for a, share, spare, info in zip(
+            work.inverses.stacks, work.dampings, work.spare.stacks, work.info_of, strict=True
+        ):
+            self.solver.invert_(a, share, spare, info)
+        return torch.all(work.info == 0, 0, out=state.solved)
+
+    def multiply_(self, state: KroneckerState, gradient: Layers, out: Layers) -> None:
+        for g, d, product, inverse_in, inverse_out in zip(
+            gradient.batched, out.batched, state.work.product.batched,
+            *state.work.inverses.batched, strict=True,
+        ):  # fmt: skip
+            multiply = products.mm if g.dim() == 2 else products.bmm
+            multiply(inverse_out, g, out=product)
+            multiply(product, inverse_in, out=d)
+
+    def _due(self, state: KroneckerState) -> bool:
+        return (state.steps - 1) % self.refresh == 0
+
+    def _share_(self, work: Work, root: Tensor) -> None:
+        """What of √λ `[...]` falls on each factor: √λ, or π√λ on Λ and √λ/π on Λ̃."""
+        if self.split == "equal":
+            for share in work.dampings:
+                share.copy_(root)
             return
-        for in_, out in zip(self.inputs, self.errors, strict=True):
-            in_, out = (factor.diagonal(dim1=-2, dim2=-1) for factor in (in_, out))
-            pi = pi_of(in_, out)
-            in_.add_((root * pi).unsqueeze(-1))
-            out.add_((root / pi).unsqueeze(-1))
-
-    def invert_(self) -> Tensor:
-        """Replace every factor by its inverse; False `[...]` where one is not numerically positive definite."""
-        for a, scratch, info in zip(self.stacks, self._scratch, self._info_of, strict=True):
-            inverse_(a, scratch, info)
-        return (self._info == 0).all(0)
+        for inputs, errors, on_inputs, on_errors in zip(
+            work.inverses.inputs, work.inverses.errors,
+            *work.inverses.by_side(work.dampings), strict=True,
+        ):  # fmt: skip
+            pi = pi_of(inputs, errors)
+            torch.mul(root, pi, out=on_inputs)
+            torch.div(root, pi, out=on_errors)
 
 
 def pi_of(inputs: Tensor, errors: Tensor) -> Tensor:
-    """π of the asymmetric damping, π√λ on Λ and √λ/π on Λ̃: π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃), `[layers, ...]`.
+    """π of the asymmetric damping, π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): `[layers, ..., n, n]` → `[layers, ...]`.
 
-    From the diagonals `[layers, ..., n]`; of Martens & Grosse (2015), §6.3, which the paper's conclusions ask for.
+    Of Martens & Grosse (2015), §6.3, which the conclusions of Bernacchia et al. (2018) ask for.
     """
-    return (inputs.mean(-1) / errors.mean(-1)).sqrt()
+    on_inputs, on_errors = (a.diagonal(dim1=-2, dim2=-1).mean(-1) for a in (inputs, errors))
+    return (on_inputs / on_errors).sqrt()

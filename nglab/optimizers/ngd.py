@@ -1,160 +1,132 @@
-"""Online natural gradient descent of Bernacchia, Lengyel & Hennequin (2018), Eqs. 20 and 21."""
+"""Online natural gradient descent of Bernacchia, Lengyel & Hennequin (2018), Eqs. 20 and 21, and its kin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from annotated_types import Gt, Lt
 from torch import Tensor
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt, as_like
-from nglab.curvature.kronecker import KroneckerFactors
-from nglab.networks import products
+from nglab.curvature.batch import Batch
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
+from nglab.curvature.metric import Metric
 from nglab.networks.layers import Layers
-from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
+from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
+from nglab.optimizers.steps.step_rule import StepRule
+from nglab.settings.fields import Count, setting
 
 CEILING = 10.0
+"""A step may leave at most this many times the loss of the first batch. Ours."""
+
+
+COLUMNS = {
+    "damping": "λ of the next step",
+    "reduction_ratio": "ρ of the last step: the actual over the predicted decrease of its batch's loss",
+    "skipped_steps": "steps not taken so far",
+}
+
+
+class Moves(Scratch):
+    """D, and W + ΔW until it is taken."""
+
+    def __init__(self, params: Layers) -> None:
+        self.direction, self.trial = params.map(torch.empty_like), params.map(torch.empty_like)
 
 
 @dataclass
 class NGDState:
-    """λ, ρ and the count of steps not taken, each `[...]`; the stream of sampled targets; kept memory."""
+    """The states of the four parts, and what of a step its diagnostics and the next one ask for, each `[...]`."""
 
-    task: Task
-    rate: Rate  # α `[..., 1, 1]`
-    rule: LevenbergMarquardt  # of λ
-    predicted_share: Rate  # α − α²/2, what the quadratic model gives of the slope (footnote 1)
-    damping: Tensor  # λ_k
-    reduction_ratio: Tensor  # ρ_k of the last step
-    skipped_steps: (
-        Tensor  # steps not taken: a factorisation failed, or the loss rose above the ceiling
-    )
+    metric: Any
+    step_rule: Any
+    damping: DampingState  # λ
+    rate: Rate  # α
+    reduction_ratio: Tensor  # ρ of the last step
+    skipped_steps: Tensor
     ceiling: Tensor  # the largest batch loss that a step may leave; not a number before the first
-    generators: list[torch.Generator]
-    activations: Activations
-    errors: Errors  # set 0: the true targets; sets 1 … K: targets sampled from the model
-    factors: KroneckerFactors
-    gradient: Layers  # G_i = ⟨e_i x_{i-1}ᵀ⟩
-    direction: Layers  # L d_i
-    trial: Layers  # the parameters after the step, until it is taken
+    generators: list[torch.Generator]  # of the sampled targets
+    batch: Batch
+    moves: Moves
 
 
 @dataclass(frozen=True, kw_only=True)
 class NGD(Optimizer):
-    """ΔW_i = (α/L) (Λ̃_i + √λ I)⁻¹ ⟨e_i x_{i-1}ᵀ⟩ (Λ_i + √λ I)⁻¹ with adaptive λ (Eqs. 20, 21).
+    """ΔW along D = (C + λI)⁻¹ G: the metric C, its damping λ and the step's length are three parts to be chosen.
 
-    Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩ over the batch; Λ̃_i = ⟨e_i e_iᵀ⟩ over K backward passes of targets sampled from the model.
-    The true targets make the gradient only. Everything is computed anew at each step.
+    With `Kronecker`, `LevenbergMarquardt` and `Paper` it is the paper's Eqs. 20 and 21. The true targets make the
+    gradient only; the metric has K targets an example sampled from the model.
 
-    A step is not taken, and λ rises, where a factor cannot be inverted or where it would throw the batch's loss above
-    `CEILING` times that of the first batch. This rule is ours: the default λ₀ never needs it; with a small one it
-    brings back runs whose first steps leave the region where any quadratic model holds.
+    A step is not taken, and λ rises, where C + λI cannot be inverted or where it would throw the batch's loss above
+    `CEILING` times that of the first batch. This rule is ours: with a small λ₀ it brings back runs whose first steps
+    leave the region where any quadratic model holds.
     """
 
-    columns: ClassVar[Mapping[str, str]] = {
-        "damping": "λ (Eq. 21)",
-        "reduction_ratio": "ρ of the last step: actual ÷ predicted decrease of the batch's loss",
-        "skipped_steps": "steps not taken so far",
-    }
+    columns: ClassVar[Mapping[str, str]] = COLUMNS
 
-    samples: int  # K
-    damping: LevenbergMarquardt  # the rule of λ
-    split: str  # how √λ is divided between the factors: equal or pi
+    lr: Annotated[float, Gt(0), Lt(2)] = setting(
+        "share α of the step; from 2 on a quadratic model predicts no decrease", paper="1"
+    )
+    samples: Count = setting("targets sampled from the model, an example and step, K", paper="1")
+    metric: Metric = setting("the curvature matrix C")
+    damping: DampingRule = setting("the rule of λ")
+    step_rule: StepRule = setting("how far to go along D")
+
+    @property
+    def graph_steps(self) -> int:  # type: ignore[override]
+        return int(all(p.capturable for p in (self.metric, self.damping, self.step_rule)))
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
-        network = task.network
         per_replica = params[0].new_zeros(params.leading)
-        alpha = per_replica + as_like(self.lr, per_replica)
+        samples = self.samples if self.metric.sampled else 0
+        batch = Batch(task.network, task.likelihood, params, self.batch_size, samples)
         return NGDState(
-            task,
-            rate=self.schedule.start(alpha, task.steps, lambda alpha: alpha[..., None, None]),
-            rule=self.damping.like(per_replica),
-            predicted_share=self.schedule.start(
-                alpha, task.steps, lambda alpha: alpha - alpha**2 / 2
-            ),
-            damping=per_replica + as_like(self.damping.initial, per_replica),
+            self.metric.init(params, batch),
+            self.step_rule.init(params, batch),
+            self.damping.init(per_replica),
+            rate=self.schedule.start(each(self.lr, per_replica), task.steps),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.nan,
             generators=list(streams("sampled targets")),
-            activations=Activations(network, self.batch_size, params[0]),
-            errors=Errors(network, self.batch_size, 1 + self.samples, params[0]),
-            factors=KroneckerFactors(params),
-            gradient=params.map(torch.empty_like),
-            direction=params.map(torch.empty_like),
-            trial=params.map(torch.empty_like),
+            batch=batch,
+            moves=Moves(params),
         )
 
     def step(
         self, params: Layers, state: NGDState, x: Tensor, y: Tensor
     ) -> tuple[Layers, NGDState]:
-        network, likelihood = state.task.network, state.task.likelihood
-        activations, errors = state.activations, state.errors
+        batch, damping = state.batch, state.damping.value
+        direction, trial = state.moves.direction, state.moves.trial
 
-        forward(network, params, x, activations)
-        true_error = likelihood.error(activations.output, y, out=errors.output.select(-3, 0))
-        likelihood.sample_error(
-            activations.output, state.generators, out=errors.output.narrow(-3, 1, self.samples)
-        )
-        loss = likelihood.loss(activations.output, y, true_error)
-        backward(network, params, activations, errors)
-
+        loss = batch.gradient_(params, x, y, state.generators)  # h and G (Eqs. 1, 7, 8)
+        self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
+        solved = self.metric.invert_(state.metric, damping)
+        self.metric.multiply_(state.metric, batch.gradient, direction)  # D (Eq. 20)
+        predicted = self.step_rule.propose_(
+            state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
+        )  # W + ΔW
         torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
-        rate, predicted_share = state.rate.advance_(), state.predicted_share.advance_()
-        decrease, solved = self._directions(state)
-        for w, d, trial in zip(
-            params.pieces, state.direction.pieces, state.trial.pieces, strict=True
-        ):
-            torch.addcmul(w, rate, d, value=1 / network.depth, out=trial)
-
-        forward(network, state.trial, x, activations)
-        likelihood.error(activations.output, y, out=true_error)
-        trial_loss = likelihood.loss(activations.output, y, true_error)
-        predicted = predicted_share * decrease
+        trial_loss = batch.loss(trial, x, y)
         taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
-        for w, trial in zip(params.pieces, state.trial.pieces, strict=True):
-            torch.where(taken[..., None, None], trial, w, out=w)
+        self._take_(params, trial, state, taken)
 
-        torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ_k
-        state.rule.update_(
-            state.damping,
-            state.reduction_ratio,
-            failed=~taken,
-            informative=predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss,
-        )
-        state.skipped_steps += ~taken
+        torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ
+        informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
+        self.damping.update_(state.damping, state.reduction_ratio, ~taken, informative)  # Eq. 21
         return params, state
 
-    def _directions(self, state: NGDState) -> tuple[Tensor, Tensor]:
-        """Write L d_i = (Λ̃_i + ·)⁻¹ G_i (Λ_i + ·)⁻¹ into `state.direction`, from the passes that `state` holds.
-
-        Returns Σ_i tr(d_iᵀ G_i) and whether every factor could be inverted, both `[...]`.
-        """
-        inputs, errors, factors = state.activations.inputs.batched, state.errors, state.factors
-        for g, e_true, x_in in zip(state.gradient.batched, errors.rows(0, 1), inputs, strict=True):
-            add_outer_(g, e_true, x_in, scale=1 / self.batch_size, keep=0)
-        factors.average_(inputs, errors.rows(1))
-        factors.damp_(state.damping.sqrt(), self.split)
-        solved = factors.invert_()
-        for g, d, product, inverse_in, inverse_out in zip(
-            state.gradient.batched, state.direction.batched, state.trial.batched,
-            *factors.batched, strict=True,
-        ):  # fmt: skip
-            multiply = products.mm if g.dim() == 2 else products.bmm
-            multiply(inverse_out, g, out=product)
-            multiply(product, inverse_in, out=d)
-        decrease = torch.zeros_like(state.damping)
-        for g, d, product in zip(
-            state.gradient.pieces, state.direction.pieces, state.trial.pieces, strict=True
-        ):
-            decrease += torch.mul(d, g, out=product).sum((0, -2, -1))
-        return decrease.div_(state.task.network.depth), solved
+    def _take_(self, params: Layers, trial: Layers, state: NGDState, taken: Tensor) -> None:
+        for w, new in zip(params.pieces, trial.pieces, strict=True):
+            torch.where(taken[..., None, None], new, w, out=w)
+        self.step_rule.settle_(state.step_rule, taken)
+        state.skipped_steps += ~taken
 
     def diagnostics(self, state: NGDState) -> dict[str, Tensor]:
         return {
-            "damping": state.damping,
+            "damping": state.damping.value,
             "reduction_ratio": state.reduction_ratio,
             "skipped_steps": state.skipped_steps,
         }

@@ -1,33 +1,123 @@
+"""The Kronecker metric against plain loops over dense matrices."""
+
 import pytest
 import torch
-from problems import randn
+from dense_reference import gradient_and_factors
+from problems import NETWORKS, kronecker, random_batch, random_params, replicas, rng
 from torch.testing import assert_close
 
-from nglab.curvature.kronecker import BLOCK, second_moment, second_moment_above
+from nglab.curvature.batch import Batch
+from nglab.curvature.kronecker import pi_of
+from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.network import Network
 
-LARGE = [(30, 300), (2, 30, 300)]
-
-
-@pytest.mark.parametrize("shape", LARGE)
-@pytest.mark.parametrize("columns", [False, True])
-def test_second_moment_by_onednn(shape, columns, monkeypatch):
-    monkeypatch.setattr("nglab.networks.products.LEAST_WORK", 0)
-    rows = randn(*shape, seed=0).float()
-    rows = rows.mT.contiguous().mT if columns else rows
-    dense = torch.einsum("...mi,...mj->...ij", rows, rows) / shape[-2]
-    above = torch.full_like(dense, torch.nan)
-    second_moment_above(rows, above)
-    assert_close(above.triu().nan_to_num(), dense.triu())
+M = 9
+NAMES = pytest.mark.parametrize("name", ["square", "unequal ends", "tanh with bias"])
 
 
-@pytest.mark.parametrize(
-    "shape", [(7, 5), (9, BLOCK), (9, 2 * BLOCK + 3), (4, 7, 5), (3, 9, 2 * BLOCK + 3)]
-)
-def test_second_moment(shape):
-    rows = randn(*shape, seed=0)
-    dense = torch.einsum("...mi,...mj->...ij", rows, rows) / shape[-2]
-    whole = second_moment(rows, torch.full_like(dense, torch.nan))
-    assert_close(whole, dense)
-    above = torch.full_like(dense, torch.nan)
-    second_moment_above(rows, above)
-    assert_close(above.triu().nan_to_num(), dense.triu())
+def steps(metric, network, count, damping=0.1):
+    """Of each of `count` batches at fixed parameters: the metric's state, D, and G, Λ, Λ̃ by brute force."""
+    params, generator = random_params(network), rng(5)
+    batch = Batch(network, Gaussian(), params, M, samples=2)
+    state, noise_generator = metric.init(params, batch), rng(5)
+    out = params.map(torch.empty_like)
+    for k in range(count):
+        x, y = random_batch(network, M, seed=10 * k)
+        batch.gradient_(params, x, y, [generator])
+        metric.update_(state, batch)
+        measured = [state.factors.of_layer(i) for i in range(network.depth)]
+        solved = metric.invert_(state, torch.tensor(damping + k, dtype=torch.float64))
+        metric.multiply_(state, batch.gradient, out)
+        noise = torch.empty(2, M, network.widths[-1]).double().normal_(generator=noise_generator)
+        reference = gradient_and_factors(network, list(params), x, y, noise)
+        yield measured, bool(solved), [d.clone() for d in out], reference
+
+
+def direction(g, on_inputs, on_errors, damping):
+    """Eq. 20 with √λ on each factor."""
+    root = damping**0.5
+    damped = [a + root * torch.eye(len(a)).double() for a in (on_inputs, on_errors)]
+    return torch.linalg.solve(damped[1], g) @ torch.linalg.inv(damped[0])
+
+
+@NAMES
+def test_averages_are_those_of_a_plain_loop(name):
+    """keep = min(1 − 1/k, average): the plain mean of the first batches, then a decaying one."""
+    network, means = NETWORKS[name], None
+    for k, (measured, solved, out, reference) in enumerate(steps(kronecker(0.6), network, 5), 1):
+        g, on_inputs, on_errors, _ = reference
+        now = list(zip(on_inputs, on_errors, strict=True))
+        keep = min(1 - 1 / k, 0.6)
+        means = now if means is None else [
+            tuple(keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True))
+            for old, new in zip(means, now, strict=True)
+        ]  # fmt: skip
+        assert solved
+        for i, (ours, theirs) in enumerate(zip(measured, means, strict=True)):
+            assert_close(ours, theirs)
+            assert_close(out[i], direction(g[i], *theirs, 0.1 + k - 1))
+
+
+@NAMES
+@pytest.mark.parametrize("average", [0.0, 0.6])
+def test_inverses_are_made_every_t_steps(name, average):
+    """T = 3: with the factors and the λ of the steps 1 and 4, and the gradient of every step."""
+    network, anew = NETWORKS[name], None
+    every_step = [m for m, *_ in steps(kronecker(average), network, 5)]
+    for k, (_, _, out, reference) in enumerate(steps(kronecker(average, refresh=3), network, 5)):
+        anew = (every_step[k], 0.1 + k) if k % 3 == 0 else anew
+        for i, g in enumerate(reference[0]):
+            assert_close(out[i], direction(g, *anew[0][i], anew[1]))
+
+
+def test_pi_is_of_means_of_the_diagonals():
+    """π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): 1 for two identities, whatever their sizes."""
+    assert pi_of(torch.eye(5)[None], torch.eye(2)[None]) == 1.0
+    assert_close(pi_of(4 * torch.eye(3)[None], torch.eye(7)[None]), torch.tensor([2.0]))
+
+
+@NAMES
+def test_pi_splits_the_damping(name):
+    network = NETWORKS[name]
+    for _, _, out, (g, on_inputs, on_errors, _) in steps(kronecker(split="pi"), network, 1):
+        for i, (a, b) in enumerate(zip(on_inputs, on_errors, strict=True)):
+            pi = (a.trace() / len(a) / (b.trace() / len(b))) ** 0.5
+            damped_in = a + pi * 0.1**0.5 * torch.eye(len(a))
+            damped_out = b + 0.1**0.5 / pi * torch.eye(len(b))
+            assert_close(out[i], torch.linalg.solve(damped_out, g[i]) @ torch.linalg.inv(damped_in))
+
+
+def test_the_replicas_of_a_stack_average_each_at_its_own_rate():
+    network, average = NETWORKS["tanh with bias"], torch.tensor([0.0, 0.6, 0.9])
+    singles, stacked = replicas(network, 3)
+
+    def run(metric, params, x, y, generators):
+        batch = Batch(network, Gaussian(), params, M, samples=1)
+        state, out = metric.init(params, batch), params.map(torch.empty_like)
+        for k in range(4):
+            batch.gradient_(params, x + k, y, generators)
+            metric.update_(state, batch)
+            metric.invert_(state, params[0].new_full(params.leading, 0.1))
+            metric.multiply_(state, batch.gradient, out)
+        return out
+
+    x, y = random_batch(network, M)
+    together = run(kronecker(average), stacked, x.expand(3, -1, -1), y.expand(3, -1, -1),
+                   [rng(r) for r in range(3)])  # fmt: skip
+    for r, params in enumerate(singles):
+        alone = run(kronecker(float(average[r])), params, x, y, [rng(r)])
+        for ours, theirs in zip(together, alone, strict=True):
+            assert_close(ours[r], theirs)
+
+
+def test_only_what_the_next_step_reads_outlives_a_step():
+    network = Network((4, 3))
+    params = random_params(network)
+    batch = Batch(network, Gaussian(), params, M, samples=1)
+    kept = {
+        (average, refresh): len(kronecker(average, refresh).init(params, batch).kept)
+        for average in (0.0, 0.5)
+        for refresh in (1, 2)
+    }
+    assert kept == {(0.0, 1): 0, (0.0, 2): 1, (0.5, 1): 1, (0.5, 2): 2}
+    assert [k for k in kept if kronecker(*k).capturable] == [(0.0, 1)]

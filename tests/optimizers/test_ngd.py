@@ -1,24 +1,25 @@
 import pytest
 import torch
 from dense_reference import autograd_gradient, natural_gradient_step, squared_error
-from problems import CONSTANT, NETWORKS, random_batch, random_params, replicas, rng, task_of
+from problems import (
+    NETWORKS,
+    kronecker,
+    natural_gradient,
+    random_batch,
+    random_params,
+    replicas,
+    rng,
+    task_of,
+)
 from torch.testing import assert_close
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.optimizers.ngd import NGD
 
 M = 24
 
 
 def ngd(damping: float = 0.1, lr: float = 0.7, samples: int = 2, split: str = "equal") -> NGD:
-    return NGD(
-        lr=lr,
-        batch_size=M,
-        schedule=CONSTANT,
-        samples=samples,
-        damping=LevenbergMarquardt(damping, 1e-8),
-        split=split,
-    )
+    return natural_gradient(M, damping, lr=lr, samples=samples, metric=kronecker(split=split))
 
 
 def stream(purpose: str) -> list[torch.Generator]:
@@ -102,19 +103,12 @@ def test_a_failed_factorisation_skips_the_step_and_raises_the_damping():
     network = NETWORKS["square"]
     params, (x, y) = random_params(network), random_batch(network, M)
     x = torch.zeros_like(x)  # Λ = 0; with λ = 0 nothing can be factorised
-    optimizer = NGD(
-        lr=1.0,
-        batch_size=M,
-        schedule=CONSTANT,
-        samples=1,
-        damping=LevenbergMarquardt(0.0, 1e-8),
-        split="equal",
-    )
+    optimizer = natural_gradient(M, 0.0)
     new, state = one_step(optimizer, network, params, x, y)
     for w, old in zip(new, params, strict=True):
         assert torch.equal(w, old)
     assert state.skipped_steps == 1
-    assert state.damping == 1e-8
+    assert state.damping.value == 1e-8
 
 
 def test_a_step_to_infinity_is_not_taken():
@@ -122,7 +116,7 @@ def test_a_step_to_infinity_is_not_taken():
     params, (x, y) = random_params(network), random_batch(network, M)
     new, state = one_step(ngd(lr=1e308), network, params, x, y)
     assert all(torch.equal(w, old) for w, old in zip(new, params, strict=True))
-    assert_close(state.damping, torch.tensor(0.15, dtype=torch.float64))
+    assert_close(state.damping.value, torch.tensor(0.15, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", ["square", "tanh with bias"])
@@ -133,30 +127,16 @@ def test_a_stack_steps_as_its_members_do(name):
     lr = torch.tensor([0.2, 0.5, 1.0])
     batches = [random_batch(network, M, seed=20 * r) for r in range(3)]
     x, y = (torch.stack(t) for t in zip(*batches, strict=True))
-    optimizer = NGD(
-        lr=lr,
-        batch_size=M,
-        schedule=CONSTANT,
-        samples=2,
-        damping=LevenbergMarquardt(damping, 1e-8),
-        split="equal",
-    )
+    optimizer = natural_gradient(M, damping, lr=lr, samples=2)
     state = optimizer.init(task_of(network), stacked, lambda purpose: [rng(r) for r in range(3)])
     for _ in range(3):
         stacked, state = optimizer.step(stacked, state, x, y)
     for r, params in enumerate(singles):
-        alone = NGD(
-            lr=float(lr[r]),
-            batch_size=M,
-            schedule=CONSTANT,
-            samples=2,
-            damping=LevenbergMarquardt(float(damping[r]), 1e-8),
-            split="equal",
-        )
+        alone = natural_gradient(M, float(damping[r]), lr=float(lr[r]), samples=2)
         one = alone.init(task_of(network), params, lambda purpose, r=r: [rng(r)])
         for _ in range(3):
             params, one = alone.step(params, one, x[r], y[r])
-        assert_close(state.damping[r], one.damping, check_dtype=False)
+        assert_close(state.damping.value[r], one.damping.value, check_dtype=False)
         for together, single in zip(stacked, params, strict=True):
             assert_close(together[r], single)
 
@@ -172,7 +152,7 @@ def test_damping_stays_bounded_at_the_floor():
     y = forward(network, params, x).output.clone()  # the loss is zero already
     for _ in range(300):
         params, state = optimizer.step(params, state, x, y)
-        assert 1e-8 <= float(state.damping) <= 1e-1
+        assert 1e-8 <= float(state.damping.value) <= 1e-1
     assert squared_error(network, list(params), x, y) < 1e-20
 
 

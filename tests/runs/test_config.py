@@ -188,7 +188,9 @@ def test_a_configuration_can_be_read_back_from_plain_data() -> None:
     checked = check(compose(["arch=bottleneck", "optimizer.lr=0.5"]))
     again = json.loads(json.dumps(described(checked)))
     assert check(OmegaConf.create(again)) == checked
-    assert again["arch"]["name"] == "bottleneck" and again["optimizer"]["step"]["name"] == "paper"
+    assert (
+        again["arch"]["name"] == "bottleneck" and again["optimizer"]["step_rule"]["name"] == "paper"
+    )
 
 
 def test_the_package_carries_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,21 +4,22 @@ from functools import partial
 
 import pytest
 import torch
-from problems import CONSTANT, randn, rng
+from problems import CONSTANT, kronecker, levenberg_marquardt, natural_gradient, randn, rng
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.diagonal import Diagonal
 from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
+from nglab.optimizers.steps.layerwise import Layerwise
+from nglab.optimizers.steps.line import Line
 from nglab.randomness import stream
 from nglab.training.cuda_graph import CapturedSteps
 from nglab.training.loop import train
@@ -36,14 +37,15 @@ OPTIMIZERS = {
     "sgd, cosine": lambda stacked: SGD(
         lr=RATES if stacked else 0.01, batch_size=M, schedule=Cosine(warm_up=2, final=0.1)
     ),
-    "ngd": lambda stacked: NGD(
-        lr=1.0,
-        batch_size=M,
-        schedule=CONSTANT,
+    "ngd": lambda stacked: natural_gradient(
+        M,
         samples=2,
-        damping=LevenbergMarquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
-        split="pi",
+        metric=kronecker(split="pi"),
+        damping=levenberg_marquardt(1e-2, RATES * 1e-3 if stacked else 1e-8),
     ),
+    "line": lambda stacked: natural_gradient(M, step_rule=Line(previous=True, examples=9)),
+    "layerwise": lambda stacked: natural_gradient(M, step_rule=Layerwise(True, None, 2.0)),
+    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5)),
 }
 
 

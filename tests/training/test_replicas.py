@@ -2,17 +2,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from problems import CONSTANT
+from problems import CONSTANT, natural_gradient
 from torch.testing import assert_close
 
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.data.teacher import Teacher
 from nglab.errors import InputError
 from nglab.likelihoods.bernoulli import Bernoulli
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
 from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
@@ -33,14 +31,7 @@ def problem(seed, optimizer, network=NETWORK, dataset=None):
 
 
 def ngd(damping):
-    return NGD(
-        lr=1.0,
-        batch_size=40,
-        schedule=CONSTANT,
-        samples=1,
-        damping=LevenbergMarquardt(damping, 1e-8),
-        split="equal",
-    )
+    return natural_gradient(40, damping)
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,65 @@
-"""How the damping λ of a natural-gradient step evolves."""
+"""Levenberg's and Marquardt's rule for the damping λ, by how well the quadratic model foretold the last step."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Gt
 from torch import Tensor
+
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
+from nglab.settings.fields import Count, NonNegative, setting
+from nglab.settings.messages import demand
+
+POOR, GOOD = 0.25, 0.75
+"""ρ below which λ rises, and above which it falls (Eq. 21)."""
+
+
+@dataclass
+class LevenbergMarquardtState(DampingState):
+    """λ, its floor, what it is multiplied by where it rises and falls (in float32 throughout), all `[...]`."""
+
+    floor: Tensor
+    rise: Tensor
+    fall: Tensor
+    steps: int = 0  # taken or not
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
-    """Eq. 21: λ ← 3λ/2 where ρ < 1/4, λ ← 2λ/3 where ρ > 3/4, never below `min`.
+class LevenbergMarquardt(DampingRule):
+    """Eq. 21 with factor 3/2: λ ← 3λ/2 where ρ < 1/4, λ ← 2λ/3 where ρ > 3/4, never below `min`.
 
-    ρ is the actual decrease of the batch's loss over the decrease that the quadratic model predicts. The floor is
-    ours: without it λ falls for ever on the linear networks, until Λ + √λ I is no longer positive definite.
+    With an `interval` of T steps λ is adapted at every T-th, from that step's ρ, by factorᵀ (Martens & Grosse 2015,
+    §6.5). After a step that was not taken it rises by factorᵀ at once, whatever ρ; where ρ is noise it stays. The floor
+    is ours: without it λ falls for ever on the linear networks, until Λ + √λ I is no longer positive definite.
     """
 
-    initial: float | Tensor  # λ₀; a tensor [replicas] in a stack
-    min: float | Tensor  # the floor of λ
+    min: NonNegative = setting("λ never falls below; ours", paper="none")
+    factor: Annotated[float, Gt(1)] = setting("λ is multiplied or divided by, a step", paper="3/2")
+    interval: Count = setting("steps from one adaptation of λ to the next", paper="1")
 
-    def update_(self, damping: Tensor, ratio: Tensor, failed: Tensor, informative: Tensor) -> None:
-        """λ_k, in `damping`, becomes λ_{k+1}. All arguments `[...]`, one entry a replica, on one device.
+    @property
+    def capturable(self) -> bool:
+        return self.interval == 1
 
-        `failed`: the step was not taken: λ rises. `informative` is False where the
-        predicted decrease drowns in the rounding of the loss, so that ρ is noise: λ stays.
-        """
-        ratio = torch.where(informative, ratio, 0.5).masked_fill_(failed, 0.0)
-        factor = torch.where(ratio < 0.25, 1.5, torch.where(ratio > 0.75, 2 / 3, 1.0))
-        damping.mul_(factor).clamp_(min=self.min)
+    def check(self, key: str, run: Any) -> None:
+        right = f"from 0 to {key}.initial={self.initial:g}"
+        demand(self.min <= self.initial, f"{key}.min", self.min, right)
 
-    def like(self, per_replica: Tensor) -> "LevenbergMarquardt":
-        """The rule with its floor of the type and on the device of λ, `per_replica` `[...]`."""
-        if isinstance(self.min, float):
-            return self
-        return replace(self, min=as_like(self.min, per_replica))
+    def init(self, per_replica: Tensor) -> LevenbergMarquardtState:
+        factor = each(self.factor, per_replica.double()) ** self.interval
+        return LevenbergMarquardtState(
+            each(self.initial, per_replica),
+            floor=each(self.min, per_replica),
+            rise=factor.float(),
+            fall=(1 / factor).float(),
+        )
 
-
-def as_like(value: float | Tensor, like: Tensor) -> Tensor:
-    """A hyper-parameter, scalar or `[replicas]`, as a tensor of the type and on the device of `like`."""
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    def update_(
+        self, state: LevenbergMarquardtState, ratio: Tensor, failed: Tensor, informative: Tensor
+    ) -> None:
+        state.steps += 1
+        due = state.steps % self.interval == 0
+        ratio = torch.where(informative & due, ratio, 0.5).masked_fill_(failed, 0.0)
+        factor = torch.where(ratio < POOR, state.rise, torch.where(ratio > GOOD, state.fall, 1.0))
+        torch.maximum(state.value.mul_(factor), state.floor, out=state.value)

@@ -5,6 +5,7 @@ less time than two triangular solves, in batches above all.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ class Cholesky(Solver):
     >>> Cholesky().solve(a, torch.tensor([5.0, 3.0]), damping=1.0)  # doctest: +ELLIPSIS
     Solution(x=tensor([1.4000, 0.8000]), ok=tensor(True), steps=0, ...
     """
+
+    capturable: ClassVar[bool] = True
 
     def solve(self, a: Matrix, b: Tensor, damping: float | Tensor) -> Solution:
         factor, info = torch.linalg.cholesky_ex(damped_(a.to_dense().clone(), damping))

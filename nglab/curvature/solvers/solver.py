@@ -8,7 +8,7 @@ second moment given by its rows. b is `[..., n]`, with as many axes in front as 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -49,7 +49,9 @@ class Solution:
 
 
 class Solver(ABC):
-    """A frozen dataclass of its settings, which solves and inverts."""
+    """A frozen dataclass of its settings, which solves and inverts; `capturable`: in a CUDA graph too."""
+
+    capturable: ClassVar[bool] = False
 
     @abstractmethod
     def solve(self, a: Matrix, b: Tensor, damping: float | Tensor) -> Solution:

@@ -1,0 +1,59 @@
+"""The passes of one step over its batch, for any likelihood."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.layers import Layers
+from nglab.networks.linearised import Linearised
+from nglab.networks.network import Network
+from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
+from nglab.networks.scratch import Scratch
+
+
+class Batch(Scratch):
+    """Activations, errors and gradient of a batch of M examples, in memory that every step writes anew.
+
+    `activations` holds x_0 … x_L; set 0 of `errors` holds e_1 … e_L of the true targets, the sets 1 … K those of
+    targets sampled from the model; `gradient` holds G_i = ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
+    """
+
+    def __init__(
+        self, network: Network, likelihood: Likelihood, params: Layers, examples: int, samples: int
+    ) -> None:
+        self.network, self.likelihood = network, likelihood
+        self.examples, self.samples = examples, samples
+        self.activations = Activations(network, examples, params[0])
+        self.errors = Errors(network, examples, 1 + samples, params[0])
+        self.gradient = params.map(torch.empty_like)
+
+    def gradient_(
+        self, params: Layers, x: Tensor, y: Tensor, generators: Sequence[torch.Generator] = ()
+    ) -> Tensor:
+        """h `[...]` at `params`; `gradient` is there too, and in the same backward pass the K sampled errors."""
+        loss = self.loss(params, x, y)  # Eq. 1
+        if self.samples:
+            sampled = self.errors.output.narrow(-3, 1, self.samples)
+            self.likelihood.sample_error(self.activations.output, generators, out=sampled)
+        backward(self.network, params, self.activations, self.errors)  # Eq. 8
+        for g, e, x_in in zip(
+            self.gradient.batched, self.errors.rows(0, 1), self.activations.inputs.batched,
+            strict=True,
+        ):  # fmt: skip
+            add_outer_(g, e, x_in, scale=1 / self.examples, keep=0)  # Eq. 7
+        return loss
+
+    def linearised(self, params: Layers, examples: int | None) -> Linearised:
+        """The network near the `params` that the last pass was made at, on the first `examples` (None: all)."""
+        linearised = Linearised(self.network, params, self.activations)
+        few = examples is not None and examples < self.examples
+        return linearised.on_rows(slice(examples)) if few else linearised
+
+    def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
+        """h `[...]` at `params`; the activations and the output error of the true targets are theirs from here on."""
+        forward(self.network, params, x, self.activations)
+        output, error = self.activations.output, self.errors.output.select(-3, 0)
+        self.likelihood.error(output, y, out=error)
+        return self.likelihood.loss(output, y, error)

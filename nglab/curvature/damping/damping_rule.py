@@ -1,0 +1,55 @@
+"""How the damping λ of a natural-gradient step evolves."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nglab.settings.fields import Positive, setting
+
+
+@dataclass
+class DampingState:
+    """λ `[...]`, one a replica, in memory that stays where it is."""
+
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class DampingRule(ABC):
+    """λ₀ and what becomes of it, step by step."""
+
+    initial: Positive = setting("λ before the first step")
+
+    @property
+    def capturable(self) -> bool:
+        """Whether a CUDA graph may hold a step: no decision that changes from step to step is made in Python."""
+        return True
+
+    def check(self, key: str, run: Any) -> None:  # noqa: B027
+        """Raise InputError where the settings at `key` do not go with each other or the rest of the run."""
+
+    def init(self, per_replica: Tensor) -> DampingState:
+        """The state before the first step; `per_replica` `[...]` has the type and the device of λ."""
+        return DampingState(each(self.initial, per_replica))
+
+    @abstractmethod
+    def update_(self, state: Any, ratio: Tensor, failed: Tensor, informative: Tensor) -> None:
+        """λ after a step. All arguments `[...]`, one entry a replica, on one device.
+
+        `ratio`: ρ, the actual decrease of the batch's loss over the decrease that the quadratic model predicts.
+        `failed`: the step was not taken. `informative` is False where the predicted decrease drowns in the rounding
+        of the loss, so that ρ is noise.
+        """
+
+
+def as_like(value: float | Tensor, like: Tensor) -> Tensor:
+    """A hyper-parameter, scalar or `[replicas]`, as a tensor of the type and on the device of `like`."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def each(value: float | Tensor, per_replica: Tensor) -> Tensor:
+    """A hyper-parameter, scalar or `[replicas]`, as a new tensor like `per_replica` `[...]`."""
+    return torch.zeros_like(per_replica) + as_like(value, per_replica)

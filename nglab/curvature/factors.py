@@ -1,0 +1,110 @@
+"""The Kronecker factors of the layers' Fisher blocks, F_ii = Λ_i ⊗ Λ̃_i (Eq. 22 with i = j), in memory."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from nglab.networks import products
+from nglab.networks.layers import Layers, as_batch
+from nglab.networks.scratch import Held
+
+BLOCK = 64
+"""Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""
+
+HALF = 200
+"""Columns from which on half a matrix takes oneDNN less time than the whole; BLAS from one block on."""
+
+
+class Factors(Held):
+    """A symmetric matrix for either side of each layer: Λ_i of its inputs, Λ̃_i of its errors.
+
+    `inputs[g]` and `errors[g]` are `[layers, ..., n, n]` for each group g of layers. All of one size n lie in one
+    tensor of `stacks`, so that one batched factorisation serves them. Entries below the diagonals may have no
+    meaning: `of_layer` gives whole matrices.
+    """
+
+    def __init__(self, params: Layers) -> None:
+        self.network = params.network
+        sizes = [w.shape[-1] for w in params.stacks] + [w.shape[-2] for w in params.stacks]
+        counts = [len(w) for w in params.stacks] * 2
+        self.of_size = {n: 0 for n in sizes}
+        self._places = []  # of each side of each group: its size and where in the stack of that size it lies
+        for n, count in zip(sizes, counts, strict=True):
+            self._places.append((n, slice(self.of_size[n], self.of_size[n] + count)))
+            self.of_size[n] += count
+        self.stacks = [
+            params[0].new_zeros(count, *params.leading, n, n) for n, count in self.of_size.items()
+        ]
+        self.inputs, self.errors = self.by_side(self.stacks)
+        self.batched = [as_batch(a) for a in self.inputs], [as_batch(a) for a in self.errors]
+
+    def by_side(self, stacks: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Of something `[layers, ...]` for every stack, the views that belong to Λ and to Λ̃ of each group."""
+        by_size = dict(zip(self.of_size, stacks, strict=True))
+        views = [by_size[n][place] for n, place in self._places]
+        half = len(views) // 2
+        return views[:half], views[half:]
+
+    def measure_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
+        """Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩, Λ̃_i = ⟨e_i e_iᵀ⟩ (Eqs. 14, 15, 20), on and above the diagonals.
+
+        From the layer inputs, and the errors of sampled targets, `[(batch,) rows, n]` for each group.
+        """
+        for side, rows_of in zip(self.batched, (inputs, errors), strict=True):
+            for out, rows in zip(side, rows_of, strict=True):
+                second_moment_above(rows, out)
+
+    def average_(self, other: "Factors", weight: Tensor) -> None:
+        """Become (1 − weight) · this + weight · other, the weight `[...]`."""
+        for mine, theirs in zip(self.stacks, other.stacks, strict=True):
+            mine.lerp_(theirs, weight[..., None, None])
+
+    def copy_(self, other: "Factors") -> None:
+        for mine, theirs in zip(self.stacks, other.stacks, strict=True):
+            mine.copy_(theirs)
+
+    def of_layer(self, i: int) -> tuple[Tensor, Tensor]:
+        """Λ and Λ̃ of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
+        g, k = next(
+            (g, group.index(i)) for g, group in enumerate(self.network.groups) if i in group
+        )
+        inputs, errors = self.inputs[g][k], self.errors[g][k]
+        return symmetric(inputs), symmetric(errors)
+
+    def held(self) -> list[Tensor]:
+        return self.stacks
+
+
+def symmetric(above: Tensor) -> Tensor:
+    """The symmetric matrix with the entries of `above` on and above the diagonal."""
+    return above.triu() + above.triu(1).mT
+
+
+def second_moment_above(rows: Tensor, out: Tensor) -> None:
+    """⟨r rᵀ⟩ over the rows: `[(batch,) M, n]` → `[(batch,) n, n]`; below the diagonal it may have no meaning.
+
+    A large matrix is made by rows of blocks, in little more than half the arithmetic; a small one, a batch of small
+    ones and whatever lies on a GPU whole, in one product.
+    """
+    batch, n = out.dim() > 2, out.shape[-1]
+    onednn = not batch and products.by_onednn(rows.mT, rows)
+    least = 2 * BLOCK if batch else HALF if onednn else BLOCK + 1
+    if n < least or out.is_cuda:
+        product = products.baddbmm if batch else products.addmm
+        product(out, rows.mT, rows, beta=0, alpha=1 / rows.shape[-2], out=out)
+    elif batch:
+        for one in zip(rows, out, strict=True):
+            second_moment_above(*one)
+    else:
+        _by_rows_of_blocks(rows, out, onednn)
+
+
+def _by_rows_of_blocks(rows: Tensor, out: Tensor, onednn: bool) -> None:
+    add: Callable[..., Tensor] = torch.addmm
+    step = BLOCK
+    if onednn:  # it wants the columns side by side in memory
+        add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
+    for k in range(0, out.shape[-1], step):
+        left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
+        add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)

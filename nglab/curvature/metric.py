@@ -1,0 +1,59 @@
+"""A curvature matrix C as a preconditioner: what turns the gradient G into the direction (C + λI)⁻¹ G."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nglab.curvature.batch import Batch
+from nglab.networks.layers import Layers
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """C and its settings; what it keeps between steps is the state that `init` makes.
+
+    A step calls `update_`, `invert_` and `multiply_`, in this order. `sampled`: C is made of errors of targets sampled
+    from the model.
+    """
+
+    sampled: ClassVar[bool] = True
+
+    @property
+    def capturable(self) -> bool:
+        """Whether a CUDA graph may hold a step: no decision that changes from step to step is made in Python."""
+        return True
+
+    def check(self, key: str, run: Any) -> None:  # noqa: B027
+        """Raise InputError where the settings at `key` do not go with the rest of the run."""
+
+    @abstractmethod
+    def init(self, params: Layers, batch: Batch) -> Any:
+        """The state before the first step."""
+
+    @abstractmethod
+    def update_(self, state: Any, batch: Batch) -> None:
+        """Take in the curvature of the batch, after its `gradient_`."""
+
+    @abstractmethod
+    def invert_(self, state: Any, damping: Tensor) -> Tensor:
+        """Make (C + λI)⁻¹ ready for λ `[...]`; whether it could be inverted, bool `[...]`."""
+
+    @abstractmethod
+    def multiply_(self, state: Any, gradient: Layers, out: Layers) -> None:
+        """out ← (C + λI)⁻¹ G."""
+
+
+def weight_of_batch(average: Tensor, steps: int) -> Tensor:
+    """1 − keep: what this batch, the k-th, counts in a running average, with keep = min(1 − 1/k, average), `[...]`.
+
+    So the first 1 / (1 − average) batches count alike (Martens & Grosse 2015, §5).
+    """
+    return 1 - average.clamp(max=1 - 1 / steps)
+
+
+def is_zero(average: float | Tensor) -> bool:
+    """Whether no replica averages over steps; asked once, before the first."""
+    return not torch.as_tensor(average).any()
