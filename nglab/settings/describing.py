@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
+from inspect import isabstract
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -53,7 +54,8 @@ def required(field: Field[Any]) -> bool:
 def group_of(hint: Any) -> type | None:
     """The class that a hint stands for, where a value of it is a group of keys."""
     hint = without_none(bare(hint))
-    return hint if is_dataclass(hint) and isinstance(hint, type) else None
+    group = isinstance(hint, type) and (is_dataclass(hint) or isabstract(hint))
+    return hint if group else None
 
 
 def bare(hint: Any) -> Any:
