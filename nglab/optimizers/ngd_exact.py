@@ -60,6 +60,7 @@ class NGDExact(Optimizer):
         "skipped_steps": "steps not taken so far: they were not finite",
     }
     graph_steps: ClassVar[int] = 0  # its decompositions have the host look for errors
+    stackable: ClassVar[bool] = False  # ranks differ between networks
 
     lr: Annotated[float, Gt(0), Lt(2)] = setting(
         "share α of the step; from 2 on a quadratic model predicts no decrease", paper="1"

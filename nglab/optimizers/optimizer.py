@@ -36,12 +36,14 @@ class Task:
 class Optimizer(ABC):
     """A method and its settings. Real numbers are floats, or tensors `[replicas]` in a stack.
 
-    A method states the diagnostics that it records, name → meaning, and how many of its steps a CUDA graph holds (0:
-    they cannot be captured). Its rate of each step is `schedule.start(…)` in `init`, `advance_()` in `step`.
+    A method states the diagnostics that it records, name → meaning, how many of its steps a CUDA graph holds (0: they
+    cannot be captured), and whether it can train a stack. Its rate of each step is `schedule.start(…)` in `init`,
+    `advance_()` in `step`.
     """
 
     columns: ClassVar[Mapping[str, str]] = {}
     graph_steps: ClassVar[int] = 1
+    stackable: ClassVar[bool] = True
 
     lr: Positive = setting("learning rate α")
     batch_size: Count = setting("examples a step, M")

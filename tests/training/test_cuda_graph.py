@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from problems import CONSTANT, kronecker, levenberg_marquardt, natural_gradient, randn, rng, task_of
+from problems import CONSTANT, kronecker, levenberg_marquardt, natural_gradient, randn, rng
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
@@ -15,6 +15,8 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.optimizer import Task
+from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
 from nglab.optimizers.steps.layerwise import Layerwise
 from nglab.optimizers.steps.line import Line
@@ -32,6 +34,9 @@ NETWORKS = {
 RATES = torch.tensor([0.01, 0.03, 0.005])
 OPTIMIZERS = {
     "sgd": lambda stacked: SGD(lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT),
+    "sgd, cosine": lambda stacked: SGD(
+        lr=RATES if stacked else 0.01, batch_size=M, schedule=Cosine(warm_up=2, final=0.1)
+    ),
     "ngd": lambda stacked: natural_gradient(
         M,
         samples=2,
@@ -106,7 +111,7 @@ def problem(name, network, stacked, device="cpu"):
     return (
         optimizer,
         params,
-        optimizer.init(task_of(network), params, lambda _: generators),
+        optimizer.init(Task(network, Gaussian(), 7), params, lambda _: generators),
         x,
         y,
     )

@@ -1,3 +1,5 @@
+from dataclasses import dataclass, replace
+
 import pytest
 import torch
 from problems import CONSTANT, natural_gradient
@@ -5,14 +7,17 @@ from torch.testing import assert_close
 
 from nglab.data.teacher import teacher_dataset
 from nglab.errors import InputError
+from nglab.likelihoods.bernoulli import Bernoulli
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
+from nglab.optimizers.schedules.constant import Constant
+from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
 from nglab.training.loop import train
 from nglab.training.problem import Problem
-from nglab.training.replicas import stack
+from nglab.training.replicas import part_of_fields, stack, stack_fields
 
 NETWORK = Network((5, 4, 4, 3), "tanh", bias=True)
 
@@ -74,21 +79,60 @@ def test_a_diverging_member_does_not_disturb_the_others():
     assert_close(together.test_loss[0], alone.test_loss)
 
 
-def test_what_cannot_be_stacked_is_refused():
-    with pytest.raises(InputError, match="networks"):
-        stack(
-            [
-                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)),
-                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT), Network((5, 3))),
-            ]
-        )
-    with pytest.raises(InputError, match="batch_size"):
-        stack(
-            [
-                problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)),
-                problem(0, SGD(lr=0.1, batch_size=10, schedule=CONSTANT)),
-            ]
-        )
+def other(optimizer=None, network=NETWORK, likelihood=None):
+    """A problem that differs in one thing."""
+    alike = problem(0, optimizer or SGD(lr=0.1, batch_size=20, schedule=CONSTANT), network)
+    return replace(alike, likelihood=likelihood or Gaussian())
+
+
+UNLIKE = {
+    r"arch\.widths=\(5, 4, 4, 3\), \(5, 3\)": other(network=Network((5, 3), "tanh", bias=True)),
+    r"arch\.bias": other(network=Network((5, 4, 4, 3), "tanh")),
+    r"likelihood=": other(likelihood=Bernoulli()),
+    r"optimizer=SGD, NGD": other(ngd(1.0)),
+    r"optimizer\.batch_size=20, 10": other(SGD(lr=0.1, batch_size=10, schedule=CONSTANT)),
+    r"optimizer\.schedule\.warm_up=0, 3": other(
+        SGD(lr=0.1, batch_size=20, schedule=Constant(warm_up=3))
+    ),
+    r"optimizer\.schedule=Constant, Cosine": other(
+        SGD(lr=0.1, batch_size=20, schedule=Cosine(warm_up=0, final=0.0))
+    ),
+}
+
+
+@pytest.mark.parametrize("message", UNLIKE)
+def test_what_cannot_be_stacked_is_refused_with_its_key(message):
+    with pytest.raises(InputError, match=message):
+        stack([other(), UNLIKE[message]])
+
+
+@dataclass(frozen=True)
+class Inner:
+    width: float
+    count: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner
+    height: float
+    maybe: float | None
+
+
+def test_real_numbers_are_stacked_in_settings_of_any_class():
+    one, two = Outer(Inner(1.0, 3, "a"), 5.0, None), Outer(Inner(2.0, 3, "a"), 5.0, None)
+    stacked = stack_fields([one, two, one], "it")
+    assert stacked.inner.width.tolist() == [1.0, 2.0, 1.0]
+    assert replace(stacked, inner=one.inner) == one
+    assert part_of_fields(stacked, [1]).inner.width.tolist() == [2.0]
+    for key, wrong in {
+        "it.inner.count=3, 4": replace(one, inner=Inner(1.0, 4, "a")),
+        "it.inner.text=a, b": replace(one, inner=Inner(1.0, 3, "b")),
+        "it.maybe=None, 1.0": replace(one, maybe=1.0),
+    }.items():
+        with pytest.raises(InputError, match=key):
+            stack_fields([one, wrong], "it")
 
 
 def test_evaluations_come_when_they_should():
