@@ -1,6 +1,6 @@
 """Small random problems for the claims of Martens (2014), and the brute force that they are held against.
 
-Everything is float64, one network, no replicas. θ is the parameter vector of `nglab.linearised`.
+Everything is float64, one network, no replicas. θ is the parameter vector of `nglab.networks.layers`.
 """
 
 import itertools

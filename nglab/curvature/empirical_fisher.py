@@ -14,7 +14,9 @@ from nglab.networks.network import Network
 
 
 class EmpiricalFisher(Operator):
-    """The errors of the M targets are kept; a product costs two thirds of a gradient."""
+    """(1/M) Σ g gᵀ at inputs x `[..., M, n_0]` and the data's targets y `[..., M, n_L]`.
+
+    The errors of the M targets are kept; a product costs two thirds of a gradient."""
 
     def __init__(
         self, network: Network, params: Layers, x: Tensor, y: Tensor, likelihood: Likelihood

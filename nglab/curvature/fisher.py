@@ -18,9 +18,18 @@ from nglab.networks.network import Network
 
 
 class Fisher(Operator):
-    """F = (1/M) Σ_x Jᵀ F_R J, with the expectation over y taken in closed form (M §8).
+    """F = (1/M) Σ_x Jᵀ F_R J, with the expectation over y taken in closed form (M §8); x is `[..., M, n_0]`.
 
-    A product is a linearised forward pass, F_R, and a backward pass.
+    A product is a linearised forward pass, F_R, and a backward pass. Of one linear layer with F_R = I it is ⟨x xᵀ⟩:
+
+    >>> from nglab.likelihoods.gaussian import Gaussian
+    >>> network, x = Network((2, 1)), torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    >>> f = Fisher(network, Layers.from_vector(network, torch.zeros(2)), x, Gaussian())
+    >>> f.to_dense()
+    tensor([[5., 1.],
+            [1., 2.]])
+    >>> f @ torch.tensor([1.0, 0.0])
+    tensor([5., 1.])
     """
 
     def __init__(self, network: Network, params: Layers, x: Tensor, likelihood: Likelihood) -> None:
@@ -34,9 +43,10 @@ class Fisher(Operator):
 
 
 class MonteCarloFisher(Operator):
-    """F̂ = (1/KM) Σ g gᵀ over K targets an example, sampled from the model; E[F̂] = F.
+    """F̂ = (1/KM) Σ g gᵀ over K = `samples` targets an example, sampled from the model; E[F̂] = F.
 
-    The errors of the K · M targets are kept; a product costs two thirds of a gradient.
+    x is `[..., M, n_0]`; one generator a replica. The errors of the K · M targets are kept; a product
+    costs two thirds of a gradient.
     """
 
     def __init__(

@@ -14,7 +14,10 @@ from nglab.networks.network import Network
 
 
 class GGN(Operator):
-    """A product is a linearised forward pass, H_L, and a backward pass (Schraudolph 2002)."""
+    """G = (1/M) Σ Jᵀ H_L J at inputs x `[..., M, n_0]` and targets y `[..., M, n_L]`.
+
+    A product is a linearised forward pass, H_L, and a backward pass (Schraudolph 2002).
+    """
 
     def __init__(
         self, network: Network, params: Layers, x: Tensor, y: Tensor, likelihood: Likelihood

@@ -12,7 +12,9 @@ from nglab.networks.network import Network
 
 
 class Hessian(Operator):
-    """A product costs two gradients. relu has φ'' = 0, as autodiff has it.
+    """H = ∂²h/∂θ² at inputs x `[..., M, n_0]` and targets y `[..., M, n_L]`; it need not be positive semi-definite.
+
+    A product costs two gradients. relu has φ'' = 0, as autodiff has it.
 
     Raises InputError for `SoftmaxInNetwork`, whose H_L lacks the softmax's second derivative: the loss, and so H, is
     that of `Categorical`.

@@ -16,7 +16,10 @@ from nglab.networks.network import Network
 
 
 class Operator(ABC):
-    """A curvature matrix C of `network` at `params`."""
+    """A curvature matrix C of `network` at `params`: `c @ v` multiplies, `c.to_dense()` is the matrix itself.
+
+    A subclass gives `multiply`, on directions by layer. Every solver takes an operator as its matrix.
+    """
 
     def __init__(self, network: Network, params: Layers) -> None:
         self.network, self.params = network, params

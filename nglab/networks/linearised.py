@@ -21,7 +21,16 @@ from nglab.networks.passes import Activations, Errors, backward, forward, produc
 
 
 class Linearised:
-    """The network near `params`, on the examples that `activations` holds."""
+    """J at `params`, on the examples of a forward pass that left `activations`: good until those are overwritten.
+
+    >>> network, x = Network((2, 1)), torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    >>> linearised = Linearised.at(network, Layers.from_vector(network, torch.zeros(2)), x)
+    >>> linearised.forward([torch.tensor([[[1.0, 0.5]]])])  # V_1 x, k = 1
+    tensor([[[2.],
+             [3.]]])
+    >>> linearised.backward(torch.ones(1, 2, 1))  # Σ x
+    [tensor([[[4., 2.]]])]
+    """
 
     def __init__(self, network: Network, params: Layers, activations: Activations) -> None:
         self.network, self.params, self.activations = network, params, activations
@@ -65,21 +74,12 @@ class Linearised:
     def by_layer(self, d: Sequence[Tensor]) -> Tensor:
         """J D_i for every layer i alone, `[..., L, M, n_L]`, from one D_i `[..., n_i, m_i]` a layer.
 
-        Their sum is J d. A linear network maps D_i x_{i-1} by the one matrix W_L ⋯ W_{i+1}, so that it costs as much as
-        a few forward passes; else direction i is carried through the layers after it, all in one product a layer.
+        Their sum is J d. Direction i is carried through the layers after it, all that are under way in one product a
+        layer; where the network is a matrix, so is its derivative along D_i, and the examples come last.
         """
-        return self._by_matrices(d) if self.network.linear else self._by_examples(d)
-
-    def _by_matrices(self, d: Sequence[Tensor]) -> Tensor:
-        inputs, out = self.activations.inputs, self.activations.output
-        moved = out.new_empty(*out.shape[:-2], len(d), *out.shape[-2:])
-        onward: Tensor | None = None  # W_L ⋯ W_{i+1}
-        for i in range(len(d) - 1, -1, -1):
-            along = d[i] if onward is None else onward @ d[i]
-            torch.matmul(inputs[i], along.mT, out=moved.select(-3, i))
-            w = self.params.without_bias[i]
-            onward = w if onward is None else onward @ w
-        return moved
+        if self.network.is_matrix:
+            return matrices_by_layer(self.params.views, d, self.activations.x)
+        return self._by_examples(d)
 
     def _by_examples(self, d: Sequence[Tensor]) -> Tensor:
         m, multiply = self.examples, product(self.params, self.examples)
@@ -138,3 +138,33 @@ class Linearised:
     def _chain(self, e: Tensor, i: int) -> Tensor:
         """φ'_i ∘ e, in place."""
         return self.network.phi.chain_(e, self.activations.x[i].unsqueeze(-3))
+
+
+def matrices_by_layer(w: Sequence[Tensor], d: Sequence[Tensor], x: Sequence[Tensor]) -> Tensor:
+    """W_L ⋯ W_{i+1} D_i x_{i-1} for i = 1 … L, `[..., L, M, n_L]`: the examples pass the narrowest x_c alone.
+
+    Up to layer c, x_{i-1} goes to x_c and from there to x_L; after it, x_{i-1} = W_{i-1} ⋯ W_{c+1} x_c.
+    """
+    c = min(range(len(x)), key=lambda i: x[i].shape[-1])
+    moved = x[-1].new_empty(*x[-1].shape[:-2], len(d), *x[-1].shape[-2:])
+    to_c, _ = _onwards(w[:c], d[:c])
+    to_output, c_to_output = _onwards(w[c:], d[c:])
+    for i, along in enumerate(to_c):
+        before, last = (x[i], along) if c_to_output is None else (x[i] @ along.mT, c_to_output)
+        torch.matmul(before, last.mT, out=moved.select(-3, i))
+    from_c: Tensor | None = None
+    for i, along in enumerate(to_output, c):
+        whole = along if from_c is None else along @ from_c
+        torch.matmul(x[c], whole.mT, out=moved.select(-3, i))
+        from_c = w[i] if from_c is None else w[i] @ from_c
+    return moved
+
+
+def _onwards(w: Sequence[Tensor], d: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+    """W_k ⋯ W_{i+1} D_i for each of k layers, and W_k ⋯ W_1 (None of no layer)."""
+    moved: list[Tensor] = []
+    onward: Tensor | None = None
+    for w_i, d_i in zip(reversed(w), reversed(d), strict=True):
+        moved.insert(0, d_i if onward is None else onward @ d_i)
+        onward = w_i if onward is None else onward @ w_i
+    return moved, onward
