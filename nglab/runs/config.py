@@ -1,12 +1,12 @@
 """From YAML files and overrides to one checked, typed `Config`."""
 
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, is_dataclass, make_dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, make_dataclass
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -267,9 +267,14 @@ def check_train(config: Config) -> None:
         demand(not exact, "train.cuda_graph", True, "false with optimizer=ngd_exact")
 
 
-def timeless(config: Config) -> Config:
-    """`config` less what does not change a result: how often its state is saved."""
-    return replace(config, train=replace(config.train, checkpoint_every=None))
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as JSON holds it; equal for two runs that are the same run."""
+    return asdict(config)
+
+
+def timeless(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A `plain` configuration less what does not change a result: how often its state is saved."""
+    return {**settings, "train": {**settings["train"], "checkpoint_every": None}}
 
 
 def check_device(device: str, cuda_graph: bool = False) -> None:

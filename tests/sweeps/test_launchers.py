@@ -281,7 +281,7 @@ def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_pa
     sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
     overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
     command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
-    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0
