@@ -17,18 +17,24 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class Kept:
-    """What has been made, by key. Each caller gets a copy, since callers change theirs; an error is not kept."""
+    """What has been made, by key. Each caller gets a copy, since callers change theirs; an error is not kept.
 
-    def __init__(self) -> None:
+    In the process of a launcher, which does one job, nothing is kept.
+    """
+
+    def __init__(self, keeps: bool = True) -> None:
+        self.keeps = keeps
         self.made: dict[tuple[object, ...], bytes] = {}
 
     def get(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if not self.keeps:
+            return make()
         if key not in self.made:
             self.made[key] = pickle.dumps(make())
         return pickle.loads(self.made[key])
 
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return Kept, ()  # to another process goes none of it
+    def __reduce__(self) -> tuple[type, tuple[bool]]:
+        return Kept, (False,)
 
 
 class SharedFiles(ConfigRepository):

@@ -16,7 +16,9 @@ from pytest import approx
 from nglab import cli
 from nglab.plotting.loss_figure import seconds_label
 from nglab.runs import run as run_module
+from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
+from nglab.sweeps import job
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -264,6 +266,14 @@ def test_two_processes_never_share_a_folder(capsys):
         assert "another nglab is at work there" in capsys.readouterr().err
         shutil.rmtree(folder)
         assert nglab(*command) == 0
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked", "basic"])
+def test_each_job_is_checked_once(launcher, monkeypatch):
+    checked = []
+    monkeypatch.setattr(job, "check", lambda cfg: checked.append(cfg.seed) or check(cfg))
+    assert nglab("-m", "seed=0,1,2", f"hydra/launcher={launcher}") == 0
+    assert checked == [0, 1, 2]
 
 
 def test_help_names_the_launchers(capsys):
