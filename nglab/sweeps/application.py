@@ -13,6 +13,7 @@ from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser, run_and_report
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -154,9 +155,11 @@ def rerun(args: Namespace) -> None:
 
 def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     """Every job of a sweep is right, and gets a folder of its own, which can be made."""
+    params = cfg.hydra.sweeper.get("params") or {}
+    asked = [*(f"{key}={value}" for key, value in params.items()), *cfg.hydra.overrides.task]
     jobs: list[Job] = []
     folders: set[Path] = set()
-    for number, overrides in enumerate(expand(context, cfg)):
+    for number, overrides in enumerate(expand(asked, context.config_loader)):
         job = sweep_job(context, cfg, number, overrides)
         if job.folder in folders:
             raise InputError(
@@ -170,14 +173,12 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     return jobs
 
 
-def expand(context: HydraContext, cfg: DictConfig) -> list[list[str]]:
+def expand(overrides: list[str], loader: ConfigLoader | None = None) -> list[list[str]]:
     """The overrides of every job of a sweep, as Hydra's basic sweeper expands them.
 
     Ranges that only another sweeper can draw from are left out: their jobs check themselves.
     """
-    params = cfg.hydra.sweeper.get("params") or {}
-    overrides = [*(f"{key}={value}" for key, value in params.items()), *cfg.hydra.overrides.task]
-    parsed = OverridesParser.create(context.config_loader).parse_overrides(overrides)
+    parsed = OverridesParser.create(loader).parse_overrides(overrides)
     known = [o for o in parsed if o.is_discrete_sweep() or not o.is_sweep_override()]
     (jobs,) = BasicSweeper.split_arguments(known, max_batch_size=None)
     return jobs
