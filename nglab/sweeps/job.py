@@ -69,8 +69,6 @@ class JobCallbacks(Callbacks):
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
         with reported():
             self.begin(self.check(config))
-            with read_write(config.hydra):
-                config.hydra.output_subdir = HYDRA_FILES  # for the callbacks of others
             write_hydra_files(config)
         super().on_job_start(config, task_function=task_function, **more)
 
@@ -149,6 +147,10 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 def write_hydra_files(config: DictConfig) -> None:
     """`.hydra/`: the job's configuration as composed, its overrides, and Hydra's own section."""
     folder = Path(config.hydra.runtime.output_dir) / HYDRA_FILES
+    own = cast(DictConfig, HydraConfig.instance().cfg)
+    for cfg in (config, own):
+        with read_write(cfg.hydra):
+            cfg.hydra.output_subdir = HYDRA_FILES  # where the callbacks of others write too
     _save_config(without_hydra(config), "config.yaml", folder)
-    _save_config(OmegaConf.masked_copy(config, "hydra"), "hydra.yaml", folder)
+    _save_config(own, "hydra.yaml", folder)
     _save_config(config.hydra.overrides.task, "overrides.yaml", folder)

@@ -11,7 +11,7 @@ from nglab.errors import InputError
 from nglab.networks.activations import ACTIVATIONS
 from nglab.runs import config
 from nglab.runs.config import MnistConfig, TeacherConfig, check, compose
-from nglab.sweeps.application import expand
+from nglab.sweeps.preflight import expand
 
 CONF = config.conf_dir()
 UP, DOWN = list(range(20, 100, 10)), list(range(90, 10, -10))
