@@ -1,4 +1,4 @@
-"""Where Hydra looks for launchers: a namespace package, so without __init__.py. nglab/launcher.py holds them."""
+"""Where Hydra looks for launchers: a namespace package, without __init__.py. nglab/sweeps/launchers.py has them."""
 
 from nglab.sweeps import launchers as launcher
 

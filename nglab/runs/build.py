@@ -8,6 +8,7 @@ from nglab.data.dataset import Dataset
 from nglab.networks.initial import random_parameters
 from nglab.randomness import stream
 from nglab.runs.config import Config
+from nglab.runs.device import resolve_device
 from nglab.training.problem import Problem
 
 
@@ -46,10 +47,3 @@ def dataset_key(config: Config) -> str:
     """Equal for configurations with the same data set."""
     drawn = (config.seed, config.arch, config.init) if config.data.drawn else None
     return repr((config.data, drawn, config.dtype))
-
-
-def resolve_device(name: str) -> torch.device:
-    """ "auto" is a GPU where there is one."""
-    return torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    )

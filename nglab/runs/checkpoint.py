@@ -9,13 +9,16 @@ from nglab.runs.folder import whole
 
 
 class CheckpointFile:
-    """One file, replaced whole at each `write`. `identity` says whose state it is: another's is not read."""
+    """One file, replaced whole at each `write`.
 
-    def __init__(self, path: Path, identity: str) -> None:
+    `identity`, plain data, says whose state it is: another's is not read.
+    """
+
+    def __init__(self, path: Path, identity: object) -> None:
         self.path, self.identity = path, identity
 
     def read(self) -> dict[str, Any] | None:
-        """What was last written; None where nothing was, or not by this program for these runs."""
+        """What was last written; None where nothing was, or not for these runs."""
         if not self.path.exists():
             return None
         content = torch.load(self.path, map_location="cpu", weights_only=True)

@@ -56,6 +56,16 @@ class Config:
     dtype: Literal["float64", "float32"] = setting("precision of all numbers")
     names: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
+    def described(self) -> dict[str, Any]:
+        """The configuration as JSON holds it, with its classes and the names of its options."""
+        values: dict[str, Any] = plain(self)
+        for place, name in self.names.items():
+            node = values
+            for part in place.split("."):
+                node = node[part]
+            node["name"] = name
+        return values
+
 
 def check(cfg: DictConfig) -> Config:
     """A composed configuration as a `Config`; InputError at the first wrong key, type or range.
@@ -85,34 +95,6 @@ def check_batch(config: Config) -> None:
         name = config.names.get("optimizer", type(config.optimizer).__name__)
         right = f"false with optimizer={name}, whose steps cannot be captured"
         demand(config.optimizer.graph_steps > 0, "train.cuda_graph", True, right)
-
-
-def check_device(device: str, cuda_graph: bool = False) -> None:
-    """InputError where this machine lacks the GPU asked for."""
-    if not (device.startswith("cuda") or cuda_graph):
-        return
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    demand(count > 0 or not cuda_graph, "train.cuda_graph", True, "false: this machine has no GPU")
-    index = int(device.partition(":")[2] or 0)
-    demand(index < count, "device", device, f"auto or cpu: this machine has {count} GPU")
-
-
-def timeless(config: Config) -> Config:
-    """`config` less what does not change a result: how often its state is saved."""
-    return replace(config, train=replace(config.train, checkpoint_every=None))
-
-
-def described(config: Config) -> dict[str, Any]:
-    """The configuration as plain data, with its classes and with the names of its options."""
-    values: dict[str, Any] = plain(config)
-    for place, name in config.names.items():
-        node = values
-        for part in place.split("."):
-            node = node[part]
-        node["name"] = name
-    return values
 
 
 def names_of(values: Any, place: str = "") -> dict[str, str]:

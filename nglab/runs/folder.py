@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,8 +12,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from nglab.errors import InputError
-from nglab.runs.status import DONE, status_of
+log = logging.getLogger(__name__)
 
 FLOOR_FACTOR = 1.1
 """A run is at the floor when its test loss is at most this many times the smallest possible loss."""
@@ -27,10 +27,6 @@ class RecordWriter:
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], columns: Iterable[str]) -> None:
         """`columns` are those of `metrics.csv`, in order."""
-        if status_of(folder) in DONE:
-            raise InputError(
-                f"{folder} holds a run: a run never writes over a result; choose another folder"
-            )
         self.folder, self.facts, self.columns = folder, facts, list(columns)
         self.rows: list[dict[str, float]] = []
         self.minimum_loss: float | None = None
@@ -39,6 +35,8 @@ class RecordWriter:
     def start(self, rows: Sequence[dict[str, float]]) -> None:
         """Begin anew with the `rows` that there are already; what an earlier try left beyond them goes."""
         self.rows = list(rows)
+        if left := 0 if rows else self._rows_there():
+            log.info("%s: begun anew, in place of %d rows of a stopped run", self.folder, left)
         for name in ("summary.json", "loss.png"):
             (self.folder / name).unlink(missing_ok=True)
         with whole(self.folder / "metrics.csv") as path, path.open("w", newline="") as file:
@@ -50,6 +48,10 @@ class RecordWriter:
         self.rows.append(row)
         with (self.folder / "metrics.csv").open("a", newline="") as file:
             self._table(file).writerow(row)
+
+    def _rows_there(self) -> int:
+        file = self.folder / "metrics.csv"
+        return max(0, file.read_text().count("\n") - 1) if file.exists() else 0
 
     def _table(self, file: TextIO) -> csv.DictWriter:
         return csv.DictWriter(file, fieldnames=self.columns)

@@ -1,51 +1,145 @@
-"""What a folder holds already of the run that is asked for, and who is at work in it."""
+"""Whose a folder is. A run writes it down in `run.json`, before anything else is written there.
+
+`run.json` holds the resolved configuration, the versions and the time of the start. It is made once, whole or not at
+all: of two processes that take a folder at the same time, one has it. Nothing is concluded from other files.
+"""
 
 import fcntl
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
-
-from omegaconf import DictConfig, OmegaConf
+from typing import Any
 
 from nglab.errors import InputError
-from nglab.runs.config import Config, check, timeless
-from nglab.runs.status import CHECKPOINT, DONE, status_of
+from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
+from nglab.runs.versions import versions
+
+Settings = Mapping[str, Any]
+"""A run's configuration as plain values, `Config.described`."""
 
 
-def earlier_status(folder: Path, config: Config) -> str | None:
-    """The status of the run in `folder`, None where there is none; InputError where it is another run than `config`."""
-    status = status_of(folder)
-    if status is not None and not same_run(folder / ".hydra" / "config.yaml", config):
+def take(folder: Path, settings: Settings) -> None:
+    """Make `folder` that of the run of `settings`, unless it is; raises as `standing` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if standing(folder, settings) is None and not (folder / OWNER).exists():
+        write_owner(folder, settings)
+        standing(folder, settings)  # another process may have been faster
+
+
+def standing(folder: Path, settings: Settings) -> str | None:
+    """The status of the run of `settings` in `folder`; None where it has left no result yet.
+
+    Raises InputError where the folder is another run's, where it is not said whose, or where the run was stopped under
+    other versions and would go on from a checkpoint.
+    """
+    strays = [name for name in (*RESULTS, ".hydra") if (folder / name).exists()]  # looked at first
+    if not (folder / OWNER).exists():
+        if strays:
+            raise InputError(
+                f"{folder} holds a run already, which does not say whose it is ({', '.join(strays)}"
+                f" without {OWNER}): choose another folder"
+            )
+        return None
+    owner, status = read_owner(folder), status_of(folder)
+    if other := differences(timeless(owner["config"]), timeless(settings)):
         raise InputError(
-            f"{folder} holds a run already, of another configuration (.hydra/config.yaml):"
+            f"{folder} holds a run already, of another configuration ({'; '.join(other[:3])}):"
             " choose another folder"
+        )
+    changed = differences(owner["versions"], versions())
+    if changed and status not in DONE and (folder / CHECKPOINT).exists():
+        raise InputError(
+            f"{folder} holds a stopped run of other versions ({'; '.join(changed)}):"
+            " go on with those, or choose another folder"
         )
     return status
 
 
-def finished(folder: Path, config: Config) -> bool:
+def may_begin(folder: Path, settings: Settings, again: bool) -> None:
+    """InputError where `folder` holds a run, be it another or one that cannot go on.
+
+    A sweep takes up what it left there (`again`); a run does so where it has checkpoints.
+    """
+    status = standing(folder, settings)
+    if status is not None and not (again or settings["train"]["checkpoint_every"]):
+        raise InputError(f"{folder} holds a run already ({status}): choose another folder")
+
+
+def finished(folder: Path, settings: Settings) -> bool:
     """Whether there is nothing left to do; a checkpoint that a kill at the very end left is removed."""
-    done = earlier_status(folder, config) in DONE
+    done = standing(folder, settings) in DONE
     if done:
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return done
 
 
-def same_run(file: Path, config: Config) -> bool:
-    """Whether the configuration in `file` trains what `config` trains.
-
-    An empty file is what a kill leaves while Hydra writes the same configuration over itself.
-    """
-    if not file.is_file():
-        return False
-    loaded = OmegaConf.load(file)
+def write_owner(folder: Path, settings: Settings, anew: bool = False) -> None:
+    """Write `run.json` where there is none; `anew`: in place of that of the same run, which begins again."""
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    content = {"config": settings, "versions": versions(), "started": started}
+    partial = folder / f"run.{os.getpid()}.partial.json"
+    partial.write_text(json.dumps(content, indent=2) + "\n")
     try:
-        return not loaded or (
-            isinstance(loaded, DictConfig) and timeless(check(loaded)) == timeless(config)
-        )
-    except InputError:  # written by a program with other settings
-        return False
+        if anew:
+            os.replace(partial, folder / OWNER)
+        else:
+            os.link(partial, folder / OWNER)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_owner(folder: Path) -> dict[str, Any]:
+    file = folder / OWNER
+    try:
+        content = json.loads(file.read_text())
+        return {"config": dict(content["config"]), "versions": dict(content["versions"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} cannot be read ({error})") from error
+
+
+def differences(there: Settings, here: Settings) -> list[str]:
+    """Where two configurations differ: ["optimizer.lr=0.1, here 0.2"]."""
+    a, b = dotted(there), dotted(here)
+    return [
+        f"{key}={a.get(key)}, here {b.get(key)}" for key in {**a, **b} if a.get(key) != b.get(key)
+    ]
+
+
+def dotted(settings: Any, key: str = "") -> dict[str, Any]:
+    """Nested keys dotted; a list is a value, as JSON has it."""
+    if not isinstance(settings, Mapping):
+        return {key: list(settings) if isinstance(settings, tuple) else settings}
+    return {
+        name: value
+        for k, inner in settings.items()
+        for name, value in dotted(inner, f"{key}.{k}" if key else k).items()
+    }
+
+
+def timeless(settings: Settings) -> dict[str, Any]:
+    """A configuration less what does not change a result: how often its state is saved."""
+    return {**settings, "train": {**settings["train"], "checkpoint_every": None}}
+
+
+@contextmanager
+def working_in(folders: Sequence[Path], settings: Sequence[Settings]) -> Iterator[None]:
+    """The folders are these runs' and no other process's meanwhile; InputError where one is not or holds a result."""
+    with ExitStack() as held:
+        for folder, own in zip(folders, settings, strict=True):
+            take(folder, own)
+            held.enter_context(alone_in(folder))
+            status = standing(folder, own)
+            if status in DONE:
+                raise InputError(
+                    f"{folder} holds a run already ({status}), which is never written over:"
+                    " choose another folder"
+                )
+        yield
 
 
 @contextmanager

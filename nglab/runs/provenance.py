@@ -2,13 +2,12 @@
 
 import subprocess
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nglab import __version__
+from nglab.runs.versions import versions
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
@@ -17,12 +16,6 @@ def circumstances(device: torch.device) -> dict[str, Any]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
-
-
-@cache
-def versions() -> dict[str, str]:
-    names = ("torch", "hydra-core", "numpy")
-    return {"nglab": __version__, **{name: version(name) for name in names}}
 
 
 @cache

@@ -9,16 +9,14 @@ from statistics import median
 from typing import Any
 
 from nglab.plotting.loss_figure import save_loss_figure
-from nglab.runs.build import build_each, resolve_device
+from nglab.runs.build import build_each
 from nglab.runs.checkpoint import CheckpointFile
-from nglab.runs.config import (
-    Config,
-    check_device,
-    timeless,
-)
+from nglab.runs.config import Config
+from nglab.runs.device import check_device, resolve_device
 from nglab.runs.folder import RecordWriter, whole
+from nglab.runs.ownership import timeless, working_in, write_owner
 from nglab.runs.progress import Progress
-from nglab.runs.provenance import circumstances, versions
+from nglab.runs.provenance import circumstances
 from nglab.runs.status import CHECKPOINT
 from nglab.training.clock import step_threads
 from nglab.training.evaluation import SHARED, Evaluation, columns_of
@@ -38,7 +36,8 @@ def run(
     An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
     from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
     `concurrent`: other runs may be on the machine at the same time, which the summary then says.
-    Raises InputError, before any work, where the folder holds a result already or the GPU asked for is not here.
+    Raises InputError, before any work, where the folder is another run's (`ownership.standing`) or holds a result
+    already, or the GPU asked for is not here.
     """
     return run_together([config], [folder], progress, concurrent)[0]
 
@@ -56,18 +55,29 @@ def run_together(
     """
     for config in configs:
         check_device(config.device, config.train.cuda_graph)
-    records = [
-        RecordWriter(folder, facts(config, len(configs), concurrent), columns(config))
-        for config, folder in zip(configs, folders, strict=True)
-    ]
-    checkpoint = CheckpointFile(
-        folders[0] / CHECKPOINT, repr((list(map(timeless, configs)), versions()))
-    )
-    saved = checkpoint.read() or {"rows": [[]] * len(records), "loop": None}
+    with working_in(folders, [config.described() for config in configs]):
+        records = [
+            RecordWriter(folder, facts(config, len(configs), concurrent), columns(config))
+            for config, folder in zip(configs, folders, strict=True)
+        ]
+        return begin_or_go_on(configs, records, progress)
+
+
+def begin_or_go_on(
+    configs: Sequence[Config], records: Sequence[RecordWriter], progress: bool | None
+) -> list[dict[str, Any]]:
+    """Train from the checkpoint that there is, or from the start, to the summaries."""
+    settings = [config.described() for config in configs]
+    checkpoint = CheckpointFile(records[0].folder / CHECKPOINT, list(map(timeless, settings)))
+    saved = checkpoint.read()
+    if saved is None:
+        saved = {"rows": [[]] * len(records), "loop": None}
+        for record, own in zip(records, settings, strict=True):
+            write_owner(record.folder, own, anew=True)
+    else:
+        log.info("going on from step %d", saved["loop"]["step"])
     for record, rows in zip(records, saved["rows"], strict=True):
         record.start(rows)
-    if saved["loop"]:
-        log.info("going on from step %d", saved["loop"]["step"])
     try:
         problem = build_for(configs, records)
         train_and_write(problem, configs, records, checkpoint, saved["loop"], progress)

@@ -11,16 +11,16 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from nglab.errors import InputError
-from nglab.runs.status import read_summary
+from nglab.runs.ownership import read_owner
+from nglab.runs.status import OWNER, read_summary
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run read back: its resolved configuration, the overrides that made it, its rows and its summary."""
+    """A run read back: its resolved configuration, its rows and its summary."""
 
     folder: Path
     config: DictConfig
-    overrides: list[str]
     metrics: pd.DataFrame
     summary: dict[str, Any]
 
@@ -30,17 +30,25 @@ def read_run(folder: Path) -> RunRecord:
     try:
         metrics = read_metrics(folder / "metrics.csv")
         summary = read_summary(folder)
-        config = OmegaConf.load(folder / ".hydra" / "config.yaml")
-        overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+        config = read_config(folder)
     except FileNotFoundError as error:
         raise InputError(
             f"{error.filename} is missing: {folder} is not a whole run folder"
         ) from error
     except (ValueError, YAMLError) as error:
         raise InputError(f"{folder} cannot be read as a run: {error}") from error
+    return RunRecord(folder, config, metrics, summary)
+
+
+def read_config(folder: Path) -> DictConfig:
+    """What the run wrote down at its start; of runs made before they did so, what Hydra wrote."""
+    if (folder / OWNER).exists():
+        return OmegaConf.create(read_owner(folder)["config"])
+    file = folder / ".hydra" / "config.yaml"
+    config = OmegaConf.load(file)
     if not isinstance(config, DictConfig):
-        raise InputError(f"{folder / '.hydra' / 'config.yaml'} is not a mapping of keys to values")
-    return RunRecord(folder, config, [str(o) for o in overrides], metrics, summary)
+        raise InputError(f"{file} is not a mapping of keys to values")
+    return config
 
 
 def read_metrics(path: Path) -> pd.DataFrame:

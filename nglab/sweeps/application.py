@@ -1,151 +1,175 @@
-"""`nglab run` as a Hydra application.
+"""`nglab run` as a Hydra application: Hydra's whole command line, before which every job is composed and checked.
 
-Before Hydra starts, `preflight` composes and checks every job, so that a sweep whose last job is
-wrong stops before its first one writes anything.
+A sweep whose last job is wrong stops before its first one writes anything.
 """
 
-import logging
+import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from tempfile import TemporaryFile
+from string import Template
+from typing import Any, cast
 
-import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser, run_and_report
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import run_job
 from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra.main import _get_rerun_conf
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
-from nglab.runs.config import Config, MnistConfig, check, check_device
-from nglab.runs.ownership import alone_in, earlier_status, finished
-from nglab.settings.composing import compose_all, conf_dir, explain, without_hydra
-from nglab.sweeps.launchers import job_folder, reported
-from nglab.sweeps.shared_composing import composing_once
-
-log = logging.getLogger(__name__)
-
-HERE = ("hydra_plugins.nglab_launcher.Sequential", "hydra_plugins.nglab_launcher.Stacked")
-"""The launchers that run their jobs in this process and leave finished ones alone."""
-
-
-@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
-def train_job(cfg: DictConfig) -> None:
-    """One job of `nglab run`."""
-    from nglab.runs.run import run  # torch: seconds, and only here
-
-    settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
-    concurrent = settings.mode == RunMode.MULTIRUN and not one_at_a_time(settings.launcher._target_)
-    with reported(), alone_in(folder):
-        config = check(cfg)
-        if config.train.checkpoint_every and finished(folder, config):
-            log.info("%s: finished already", folder)
-            return
-        run(config, folder, concurrent=concurrent)
-
-
-def one_at_a_time(launcher: str) -> bool:
-    """Whether the jobs of a sweep run in this process, none beside another."""
-    return launcher in HERE or launcher.endswith("BasicLauncher")
+from nglab.runs.ownership import alone_in, may_begin
+from nglab.settings.composing import conf_dir, explain
+from nglab.settings.tables import as_text, rows
+from nglab.sweeps.job import HERE, JobCallbacks, job_folder
+from nglab.sweeps.preflight import check_folder, check_jobs, check_machine
+from nglab.sweeps.shared_composing import SharedConfigLoader
 
 
 def run_command(arguments: list[str]) -> None:
-    """`nglab run ARGUMENTS`: Hydra's whole command line, behind the pre-flight."""
+    """`nglab run ARGUMENTS`."""
     sys.argv = ["nglab run", *arguments]
-    args = get_args_parser().parse_args(arguments)
-    runs = not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion)
-    with composing_once():
-        # a primary configuration from elsewhere is for the jobs to check
-        elsewhere = args.config_path or (args.config_dir and args.config_name)
-        if runs and not (elsewhere or args.experimental_rerun):
-            preflight(args)
-        try:
-            train_job()
-        except HydraException as error:  # what only shows is composed for the first time here
-            raise InputError(explain(error)) from error
-
-
-def preflight(args: Namespace) -> None:
-    """Compose and check every job of the command line; InputError at the first wrong one."""
-    mode = "hydra.mode=MULTIRUN"
-    multirun = args.multirun or mode in args.overrides
-    if multirun and mode not in args.overrides:
-        args.overrides.append(mode)  # as Hydra will
-    jobs = expand(args.overrides) if multirun else [args.overrides]
-    if args.config_dir:
-        place = f"hydra.searchpath=['file://{Path(args.config_dir).resolve()}']"
-        jobs = [[*job, place] for job in jobs]
-    composed = compose_all(jobs, args.config_name or "config")
-    folders = job_folders(composed, multirun)
-    launcher = composed[0].hydra.launcher._target_
-    configs = [check(without_hydra(cfg)) for cfg in composed]
-    for folder, config in zip(folders, configs, strict=True):
-        check_free(folder, config, goes_on=multirun and launcher in HERE)
-    if not multirun or one_at_a_time(launcher):
-        check_machine(configs)
-
-
-def job_folders(composed: list[DictConfig], multirun: bool) -> list[Path]:
-    """Every job gets a folder of its own, which can be made."""
-    folders: list[Path] = []
-    for number, cfg in enumerate(composed):
-        OmegaConf.copy_cache(from_config=composed[0], to_config=cfg)  # one time of day for a sweep
-        folder = job_folder(cfg, number if multirun else None)
-        if folder in folders:
-            raise InputError(f"hydra.sweep.subdir: several jobs of this sweep would share {folder}")
-        folders.append(folder)
-        check_folder(folder)
-    return folders
-
-
-def check_free(folder: Path, config: Config, goes_on: bool) -> None:
-    """InputError where `folder` holds a run, be it of another configuration or one that cannot go on.
-
-    A sweep that `goes_on` takes up in its folders what it left there; a run does so where it has checkpoints.
-    """
-    status = earlier_status(folder, config)
-    if status is not None and not (goes_on or config.train.checkpoint_every):
-        raise InputError(f"{folder} holds a run already ({status}): choose another folder")
-
-
-def check_machine(configs: list[Config]) -> None:
-    """The GPUs asked for are here, and so is MNIST."""
-    for device, cuda_graph in {(config.device, config.train.cuda_graph) for config in configs}:
-        check_device(device, cuda_graph)
-    for root in {config.data.root for config in configs if isinstance(config.data, MnistConfig)}:
-        from nglab.data.mnist_files import verify  # torch
-
-        verify(root)
-
-
-def expand(overrides: list[str]) -> list[list[str]]:
-    """The overrides of every job of a sweep, as Hydra's basic sweeper expands them.
-
-    Ranges that only another sweeper can draw from are left out: their jobs check themselves.
-    """
+    version.setbase("1.3")
+    parser = get_args_parser()
+    args = parser.parse_args(arguments)
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise InputError(explain(error)) from error
-    for_hydra = [override.input_line or "" for override in parsed if override.is_hydra_override()]
-    for_jobs = [
-        override
-        for override in parsed
-        if not override.is_hydra_override()
-        and (override.is_discrete_sweep() or not override.is_sweep_override())
-    ]
-    (jobs,) = BasicSweeper.split_arguments(for_jobs, max_batch_size=None)
-    return [for_hydra + job for job in jobs]
+        if args.experimental_rerun is None:
+            obey(args, parser)
+        else:
+            rerun(args)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(explain(error, args.overrides, args.config_name or "config")) from error
+    finally:
+        GlobalHydra.instance().clear()
 
 
-def check_folder(folder: Path) -> None:
-    """InputError where `folder` cannot be made."""
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+def obey(args: Namespace, parser: ArgumentParser) -> None:
+    """Do the one thing that the command line asks for."""
+    asked = [args.run, args.multirun, args.cfg, args.info, args.shell_completion]
+    if sum(map(bool, asked)) > 1:
+        raise InputError("give only one of --run, --multirun, --cfg, --info, --shell-completion")
+    if args.resolve and not (args.cfg or args.help):
+        raise InputError("--resolve: only with --cfg or --help")
+    hydra, name = hydra_for(args), args.config_name or "config"
+    if args.help:
+        hydra.app_help(name, parser, args)
+    elif args.hydra_help:
+        hydra.hydra_help(name, parser, args)
+    elif args.cfg:
+        hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+    elif args.shell_completion:
+        hydra.shell_completion(name, args.overrides)
+    elif args.info:
+        hydra.show_info(args.info, name, args.overrides)
+    elif args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
+        sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
+    else:
+        run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+
+
+class Application(Hydra):
+    """Hydra, whose help says what every key means."""
+
+    def get_help(
+        self, help_cfg: DictConfig, cfg: DictConfig, args_parser: ArgumentParser, resolve: bool
+    ) -> str:
+        """As Hydra's; `$KEYS` in the template are the keys of `cfg`, of a run, with their values and meanings."""
+        if "$KEYS" not in help_cfg.template:
+            return str(super().get_help(help_cfg, cfg, args_parser, resolve))
+        from nglab.runs.config import Config  # torch: seconds
+
+        values = cast(dict[str, Any], OmegaConf.to_container(cfg))
+        return Template(help_cfg.template).substitute(
+            APP_CONFIG_GROUPS=self.format_config_groups(
+                lambda group: not group.startswith("hydra")
+            ),
+            KEYS=as_text(list(rows(Config, values))),
+        )
+
+
+def hydra_for(args: Namespace) -> Hydra:
+    """Hydra with the folders where configurations are looked for; what lies there is importable by `_target_`."""
+    search_path = create_config_search_path(main_folder(args.config_path))
+    if args.config_dir is not None:
+        folder = Path(args.config_dir).absolute()
+        if not folder.is_dir():
+            raise InputError(f"--config-dir={args.config_dir}: there is no such folder")
+        anchor = SearchPathQuery(provider="schema")
+        search_path.prepend("command-line", f"file://{folder}", anchor)
+    if args.config_dir or args.config_path:
+        make_importable(Path.cwd(), *(Path(p) for p in (args.config_dir, args.config_path) if p))
+    hydra = Application("nglab", SharedConfigLoader(search_path))
+    GlobalHydra.instance().initialize(hydra)
+    return hydra
+
+
+def main_folder(config_path: str | None) -> str:
+    """Where the primary configuration lies: nglab's own, or elsewhere."""
+    if config_path is None or "://" in config_path:
+        return config_path or str(conf_dir())
+    return str(Path(config_path).absolute())
+
+
+def make_importable(*folders: Path) -> None:
+    """For this process and for those that launchers start."""
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    new = [str(folder.absolute()) for folder in folders if folder.is_dir()]
+    sys.path += [folder for folder in new if folder not in sys.path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys([*before, *new])))
+
+
+def run_one(hydra: Hydra, name: str, overrides: list[str]) -> None:
+    cfg = hydra.compose_config(name, overrides, RunMode.RUN, with_log_configuration=True)
+    callbacks = JobCallbacks(cfg)
+    folder = job_folder(cfg, None)
+    config = callbacks.check(cfg)
+    check_folder(folder)
+    may_begin(folder, config.described(), again=False)
+    check_machine([config])
+    callbacks.on_run_start(config=cfg, config_name=name)
+    context = HydraContext(hydra.config_loader, callbacks)
+    done = run_and_report(lambda: run_job(callbacks.train, cfg, "hydra.run.dir", None, context))
+    callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
+    run_and_report(lambda: done.return_value)  # raises what the job raised
+
+
+def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
+    cfg = hydra.compose_config(name, overrides, RunMode.MULTIRUN, with_log_configuration=True)
+    callbacks = JobCallbacks(cfg)
+    context = HydraContext(hydra.config_loader, callbacks)
+    HydraConfig.instance().set_config(cfg)
+    place = Path(cfg.hydra.sweep.dir)  # with one time of day for all jobs
+    jobs = check_jobs(context, cfg)
+    HydraConfig.instance().set_config(cfg)
+    sweeper = Plugins.instance().instantiate_sweeper(
+        config=cfg, hydra_context=context, task_function=callbacks.train
+    )
+    place.mkdir(parents=True, exist_ok=True)
+    with alone_in(place):
+        for job in jobs:
+            again = cfg.hydra.launcher._target_ in HERE
+            may_begin(job.folder, job.config.described(), again)
+        callbacks.on_multirun_start(config=cfg, config_name=name)
+        task_overrides = list(cfg.hydra.overrides.task)
+        run_and_report(lambda: sweeper.sweep(arguments=task_overrides))
+        callbacks.on_multirun_end(config=cfg, config_name=name)
+
+
+def rerun(args: Namespace) -> None:
+    """The job of a configuration that Hydra's PickleJobInfoCallback has saved, in its folder of then."""
     try:
-        TemporaryFile(dir=nearest).close()  # nameless: nothing is left
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {nearest}: {error.strerror}") from error
+        cfg = _get_rerun_conf(args.experimental_rerun, args.overrides)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    from nglab.runs.config import check  # torch: seconds
+
+    callbacks = JobCallbacks()
+    callbacks.begin(check(cfg))
+    run_and_report(lambda: callbacks.train(cfg))

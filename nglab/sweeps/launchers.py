@@ -5,67 +5,22 @@ Jobs that are finished in the sweep's folder already are left alone.
 
 import logging
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import (
-    JobReturn,
-    JobStatus,
-    configure_log,
-    filter_overrides,
-    run_job,
-    setup_globals,
-)
-from hydra.errors import CompactHydraException
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-from nglab.errors import InputError
-from nglab.runs.config import Config, check
-from nglab.runs.ownership import alone_in, finished
+from nglab.runs.ownership import finished
 from nglab.settings.messages import demand
-from nglab.sweeps.grouping import group
+from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
 from nglab.sweeps.workers import in_processes, useful_processes
 
 log = logging.getLogger(__name__)
-
-
-class RunFailed(CompactHydraException):
-    """A run raised. Its traceback is in the log already, so Hydra prints this one line."""
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """What a run raises as its user shall see it. SystemExit passes Hydra, which turns all else into status 1."""
-    try:
-        yield
-    except InputError as error:
-        print(f"nglab: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Exception as error:
-        log.exception("the run failed")
-        raise RunFailed(f"{type(error).__name__}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep: Hydra's configuration of it, nglab's, and its folder."""
-
-    number: int
-    overrides: Sequence[str]
-    composed: DictConfig
-    config: Config
-    folder: Path
-
-    def __str__(self) -> str:
-        return f"\t#{self.number} : {' '.join(filter_overrides(self.overrides))}"
 
 
 class Sequential(Launcher):
@@ -81,12 +36,13 @@ class Sequential(Launcher):
     ) -> Sequence[JobReturn]:
         setup_globals()
         self.log_of_the_sweep()
-        place = Path(self.config.hydra.sweep.dir)
-        place.mkdir(parents=True, exist_ok=True)
         returns = {i: done() for i in range(len(job_overrides))}
-        with reported(), alone_in(place):
-            jobs = [self.job(initial_job_idx + i, job) for i, job in enumerate(job_overrides)]
-            left = [job for job in jobs if not finished(job.folder, job.config)]
+        with reported():
+            jobs = [
+                sweep_job(self.context, self.config, initial_job_idx + i, overrides)
+                for i, overrides in enumerate(job_overrides)
+            ]
+            left = [job for job in jobs if not finished(job.folder, job.config.described())]
             if len(left) < len(jobs):
                 log.info("%d of %d jobs are finished already", len(jobs) - len(left), len(jobs))
             groups = self.groups(left)
@@ -98,13 +54,6 @@ class Sequential(Launcher):
     def log_of_the_sweep(self) -> None:
         """Log to the terminal: each job's own log replaces this one."""
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-
-    def job(self, number: int, overrides: Sequence[str]) -> Job:
-        loader = self.context.config_loader
-        composed = loader.load_sweep_config(self.config, list(overrides))
-        folder = job_folder(composed, number)
-        settings = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
-        return Job(number, overrides, composed, check(settings), folder)
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
         """Which jobs are run together."""
@@ -149,6 +98,8 @@ class Stacked(Sequential):
         self.processes = processes
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
+        from nglab.sweeps.grouping import group  # torch: seconds
+
         configs = [job.config for job in jobs]
         self.processes = self.processes or useful_processes(c.device for c in configs)
         groups = group(configs, self.memory / self.processes, self.cache, self.processes)
@@ -192,25 +143,6 @@ def done() -> JobReturn:
     result = JobReturn(status=JobStatus.COMPLETED)
     result.return_value = None
     return result
-
-
-def job_folder(cfg: DictConfig, number: int | None) -> Path:
-    """Where Hydra will put job `number` of a sweep (None: a run of its own)."""
-    settings = cfg.hydra
-    if number is not None:
-        with open_dict(settings):
-            settings.job.num, settings.job.id = number, str(number)
-    HydraConfig.instance().set_config(cfg)  # for ${hydra:job.num} and its like
-    try:
-        place = (
-            [settings.run.dir] if number is None else [settings.sweep.dir, settings.sweep.subdir]
-        )
-    except OmegaConfBaseException as error:
-        raise InputError(str(error).splitlines()[0]) from error
-    folder = Path(*place).absolute()
-    with read_write(settings):
-        settings.runtime.output_dir = str(folder)
-    return folder
 
 
 def own_logs() -> list[logging.FileHandler]:

@@ -12,10 +12,10 @@ from nglab.data.mnist import MnistImages
 from nglab.data.teacher import Teacher
 from nglab.errors import InputError
 from nglab.runs import config
-from nglab.runs.config import check, described
+from nglab.runs.config import check
 from nglab.settings import composing
 from nglab.settings.composing import compose
-from nglab.sweeps.application import expand
+from nglab.sweeps.preflight import expand
 
 CONF = composing.conf_dir()
 UP, DOWN = list(range(20, 100, 10)), list(range(90, 10, -10))
@@ -186,7 +186,7 @@ def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_configuration_can_be_read_back_from_plain_data() -> None:
     checked = check(compose(["arch=bottleneck", "optimizer.lr=0.5"]))
-    again = json.loads(json.dumps(described(checked)))
+    again = json.loads(json.dumps(checked.described()))
     assert check(OmegaConf.create(again)) == checked
     assert (
         again["arch"]["name"] == "bottleneck" and again["optimizer"]["step_rule"]["name"] == "paper"

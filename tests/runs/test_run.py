@@ -167,7 +167,7 @@ def test_a_failing_run_leaves_its_traceback(tmp_path, monkeypatch):
 def test_two_runs_never_share_a_folder(tmp_path):
     run(config(), tmp_path, progress=False)
     before = (tmp_path / "summary.json").read_text()
-    with pytest.raises(InputError, match="never writes over a result"):
+    with pytest.raises(InputError, match="is never written over"):
         run(config(), tmp_path, progress=False)
     assert (tmp_path / "summary.json").read_text() == before
 

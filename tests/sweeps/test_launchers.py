@@ -16,7 +16,9 @@ from pytest import approx
 from nglab import cli
 from nglab.plotting.loss_figure import seconds_label
 from nglab.runs import run as run_module
+from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
+from nglab.sweeps import job as job_module
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -266,6 +268,14 @@ def test_two_processes_never_share_a_folder(capsys):
         assert nglab(*command) == 0
 
 
+@pytest.mark.parametrize("launcher", ["sequential", "stacked", "basic"])
+def test_each_job_is_checked_once(launcher, monkeypatch):
+    checked = []
+    monkeypatch.setattr(job_module, "check", lambda cfg: checked.append(cfg.seed) or check(cfg))
+    assert nglab("-m", "seed=0,1,2", f"hydra/launcher={launcher}") == 0
+    assert checked == [0, 1, 2]
+
+
 def test_help_names_the_launchers(capsys):
     nglab("--help")
     shown = capsys.readouterr().out
@@ -281,7 +291,7 @@ def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_pa
     sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
     overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
     command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
-    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0

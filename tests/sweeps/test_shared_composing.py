@@ -1,8 +1,14 @@
+import pickle
+
 import pytest
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from nglab.settings.composing import compose_all
-from nglab.sweeps.shared_composing import composing_once, kept
+from nglab.settings.composing import conf_dir
+from nglab.sweeps.shared_composing import Kept, SharedConfigLoader, hands_off
 
 JOBS = [
     ["optimizer=sgd", "optimizer.lr=0.1"],
@@ -13,36 +19,72 @@ JOBS = [
 ]
 
 
-def test_what_jobs_share_is_composed_as_each_job_alone_would_be():
-    plain = [OmegaConf.to_yaml(cfg) for cfg in compose_all(JOBS)]
-    with composing_once():
-        assert [OmegaConf.to_yaml(cfg) for cfg in compose_all(JOBS)] == plain
-        compose_all(JOBS)[0].optimizer.lr = 7
-        assert [OmegaConf.to_yaml(cfg) for cfg in compose_all(JOBS)] == plain
+@pytest.fixture
+def loaders():
+    """Hydra's own and ours."""
+    version.setbase("1.3")
+    return [
+        loader(create_config_search_path(str(conf_dir())))
+        for loader in (ConfigLoaderImpl, SharedConfigLoader)
+    ]
 
 
-def test_files_of_one_name_in_other_folders_are_other_files(tmp_path):
+def compose(loader, job):
+    return loader.load_configuration("config", job, RunMode.RUN)
+
+
+def test_what_jobs_share_is_composed_as_each_job_alone_would_be(loaders):
+    theirs, ours = loaders
+    plain = [OmegaConf.to_yaml(hands_off(compose(theirs, job))) for job in JOBS]
+    assert [OmegaConf.to_yaml(compose(ours, job)) for job in JOBS] == plain
+    compose(ours, JOBS[0]).optimizer.lr = 7
+    assert [OmegaConf.to_yaml(compose(ours, job)) for job in JOBS] == plain
+    elsewhere = pickle.loads(pickle.dumps(ours))  # as launchers send it to their processes
+    assert not elsewhere.composed.made
+    assert [OmegaConf.to_yaml(compose(elsewhere, job)) for job in JOBS] == plain
+
+
+def test_each_job_is_composed_once(loaders, monkeypatch):
+    composed = []
+    original = ConfigLoaderImpl.load_configuration
+
+    def counted(loader, name, overrides, *rest):
+        composed.append(overrides)
+        return original(loader, name, overrides, *rest)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    for job in JOBS * 3:
+        compose(loaders[1], job)
+    assert composed == JOBS[:-1]
+
+
+def test_files_of_one_name_in_other_folders_are_other_files(loaders, tmp_path):
     for folder, rate in (("a", 0.5), ("b", 0.25)):
         (tmp_path / folder / "optimizer").mkdir(parents=True)
         (tmp_path / folder / "optimizer" / "mine.yaml").write_text(f"defaults: [sgd]\nlr: {rate}\n")
-    job = ["optimizer=mine"]
-    places = [[*job, f"hydra.searchpath=['file://{tmp_path / f}']"] for f in "ab"]
-    with composing_once():
-        assert [cfg.optimizer.lr for cfg in compose_all(places)] == [0.5, 0.25]
+    places = [
+        ["optimizer=mine", f"hydra.searchpath=['file://{tmp_path / folder}']"] for folder in "ab"
+    ]
+    assert [compose(loaders[1], job).optimizer.lr for job in places] == [0.5, 0.25]
+
+
+def test_hydra_is_left_nothing_to_write(loaders):
+    cfg = compose(loaders[1], ["hydra.output_subdir=mine"])
+    assert cfg.hydra.output_subdir is None
+    assert cfg.hydra.job_logging.handlers.file.delay
 
 
 def test_an_error_is_not_kept():
-    calls = []
+    calls, kept = [], Kept()
 
-    def fails_at_first(argument):
-        calls.append(argument)
+    def fails_at_first():
+        calls.append(1)
         if len(calls) == 1:
             raise ValueError
-        return [argument]
+        return [3]
 
-    once = kept(fails_at_first, lambda argument: (argument,))
     with pytest.raises(ValueError):
-        once(3)
-    assert once(3) == once(3) == [3]
-    assert once(3) is not once(3)
-    assert calls == [3, 3]
+        kept.get(("key",), fails_at_first)
+    first, second = (kept.get(("key",), fails_at_first) for _ in range(2))
+    assert first == second == [3] and first is not second
+    assert len(calls) == 2

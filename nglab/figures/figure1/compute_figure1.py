@@ -7,7 +7,6 @@ their seconds are those of a run alone on the machine. Whatever is in the folder
 import logging
 import math
 import os
-import shutil
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from nglab.errors import InputError
 from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates, table, to_markdown
 from nglab.runs.config import check
+from nglab.runs.ownership import finished
 from nglab.runs.run import build_each, run
 from nglab.runs.table import read_run
 from nglab.settings.composing import compose
@@ -149,17 +149,10 @@ def best_rate(grid: pd.DataFrame) -> float:
 
 def run_once(command: list[str], folder: Path) -> pd.DataFrame:
     """The rows of one run, trained in `folder` unless it was finished there before."""
-    home = folder / folder_name(command)
-    if not home.exists():
-        partial = home.with_name(home.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)  # what an interrupted run left
-        config = compose(command)
-        (partial / ".hydra").mkdir(parents=True)
-        OmegaConf.save(config, partial / ".hydra" / "config.yaml", resolve=True)
-        OmegaConf.save(OmegaConf.create(command), partial / ".hydra" / "overrides.yaml")
+    home, config = folder / folder_name(command), check(compose(command))
+    if not finished(home, config.described()):
         log.info("nglab run %s", " ".join(command))
-        run(check(config), partial)
-        os.replace(partial, home)
+        run(config, home)
     record = read_run(home)
     return record.metrics.assign(
         status=record.summary["status"],
