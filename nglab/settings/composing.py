@@ -77,7 +77,7 @@ def wrong_key(key: str, job: Sequence[str], name: str) -> str:
     others = [option for option in options_beside(key, choices) if key in keys_of([option], name)]
     if others:
         return f"{key}: not a key of the chosen {key.partition('.')[0]}; {others[0]} has it"
-    return unknown_key(key, list(keys_of(choices, name)))
+    return unknown_key(key, keys_of(choices, name))
 
 
 def chooses(override: str) -> bool:
@@ -95,12 +95,12 @@ def options_beside(key: str, choices: Sequence[str]) -> list[str]:
     return [f"{group}={option}" for option in options if f"{group}={option}" not in choices]
 
 
-def keys_of(choices: Sequence[str], name: str) -> set[str]:
+def keys_of(choices: Sequence[str], name: str) -> list[str]:
     """The dotted keys of the configuration that these choices give; none where they give none."""
     try:
-        return set(dotted_keys(OmegaConf.to_container(hydra.compose(name, list(choices)))))
+        return list(dotted_keys(OmegaConf.to_container(hydra.compose(name, list(choices)))))
     except (HydraException, OmegaConfBaseException, ValueError):
-        return set()
+        return []
 
 
 def dotted_keys(node: Any, place: str = "") -> Iterator[str]:

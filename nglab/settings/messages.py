@@ -28,7 +28,8 @@ def near(word: str, known: Collection[str]) -> str:
     ending = {key: key.rpartition(".")[2] for key in (word, *known)}
     match = get_close_matches(ending[word], [ending[key] for key in known], n=1)
     close = [key for key in known if ending[key] in match]
+    beside = [key for key in close if key.count(".") == word.count(".")]
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        return f"did you mean {' or '.join(beside or close)}?"
     siblings = [key for key in known if key.startswith(word.partition(".")[0] + ".")]
     return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"

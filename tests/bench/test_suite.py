@@ -72,7 +72,7 @@ def test_the_arithmetic_floor_uses_the_measured_rate(capsys):
         ("rounds=0", "rounds=0: must be a whole number of 1 or more"),
         ("threads=two", "threads=two: must be a whole number"),
         ("threads=100000", "threads=100000: must be at most"),
-        ("dtype=float16", "dtype=float16: must be one of float64, float32"),
+        ("dtype=float16", "dtype=float16: must be one of float32, float64"),
         ("runds=3", "runds: no such key; did you mean rounds?"),
         ("out=file", "out=file: must be a folder"),
     ],

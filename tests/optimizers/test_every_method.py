@@ -14,8 +14,8 @@ from training_runs import assert_undisturbed, numbers
 from nglab.errors import InputError
 from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.schedules.cosine import Cosine
+from nglab.runs.build import build
 from nglab.runs.config import check
-from nglab.runs.run import build
 from nglab.settings.composing import compose, conf_dir
 from nglab.training.loop import train
 from nglab.training.replicas import stack

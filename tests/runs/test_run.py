@@ -158,7 +158,7 @@ def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):
 
 
 def test_a_failing_run_leaves_its_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "build", lambda *_: 1 / 0)
+    monkeypatch.setattr(run_module, "build_each", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(config(), tmp_path, progress=False)
     summary = json.loads((tmp_path / "summary.json").read_text())

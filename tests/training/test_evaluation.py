@@ -67,7 +67,7 @@ def test_a_stack_measures_what_its_members_measure():
     data = problem(Categorical(), data_sets=2).dataset
     for r, (params, d) in enumerate(zip(singles, (0, 1, 1), strict=True)):
         z = forward(NETWORKS["tanh with bias"], params, data.test_x[d]).output
-        expected = Categorical().more(z, data.test_y[d])["error"]
+        expected = Categorical().measures(z, data.test_y[d])["error"]
         assert_close(together.more["test_error"][r], expected)
 
 

@@ -14,3 +14,6 @@ class Constant(Schedule):
 
     def decay(self, step: Tensor, steps: int) -> Tensor:
         return torch.ones_like(step)
+
+    def changing(self, steps: int) -> int:
+        return min(max(self.warm_up, 1), steps)

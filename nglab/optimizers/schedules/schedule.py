@@ -49,6 +49,10 @@ class Schedule(ABC):
         rise = ((step + 1) / max(self.warm_up, 1)).clamp(max=1)
         return rise * self.decay((step - self.warm_up).clamp(min=0), max(steps - self.warm_up, 1))
 
+    def changing(self, steps: int) -> int:
+        """How many steps have a rate of their own: those after them have that of the last of these."""
+        return steps
+
     def start(
         self, alpha: Tensor, steps: int, of: Callable[[Tensor], Tensor] = torch.clone
     ) -> Rate:
@@ -56,7 +60,7 @@ class Schedule(ABC):
 
         `of` works entry by entry on α `[..., ]` and may append axes. After `steps` steps the rate stays what it is.
         """
-        k = torch.arange(steps, dtype=torch.float64).view(-1, *[1] * alpha.dim())
+        k = torch.arange(self.changing(steps), dtype=torch.float64).view(-1, *[1] * alpha.dim())
         factors = self.factor(k, steps)
         if (factors == 1).all():
             return FixedRate(of(alpha))
