@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 
 from nglab import cli
 from nglab.errors import InputError
-from nglab.runs.config import Config, NGDConfig
+from nglab.optimizers.ngd import NGD
+from nglab.runs.config import Config
 from nglab.runs.table import read_run
 
 Runs = list[tuple[Config, Path]]
@@ -114,8 +115,8 @@ assert "hydra" in sys.modules and "torch" not in sys.modules
 def test_run_hands_over_the_checked_configuration_and_hydras_folder(runs: Runs) -> None:
     assert nglab("run", "arch=bottleneck", "optimizer.damping.initial=1e-4", "seed=3") == 0
     ((config, folder),) = runs
-    assert (config.arch.name, config.seed) == ("bottleneck", 3)
-    assert isinstance(config.optimizer, NGDConfig) and config.optimizer.damping.initial == 1e-4
+    assert (config.names["arch"], config.seed) == ("bottleneck", 3)
+    assert isinstance(config.optimizer, NGD) and config.optimizer.damping.initial == 1e-4
     assert folder.parent == Path.cwd() / "outputs" / "runs"
     assert (folder / ".hydra" / "overrides.yaml").read_text().split("\n")[2] == "- seed=3"
 

@@ -3,7 +3,7 @@
 import torch
 from problems import CONSTANT
 
-from nglab.data.teacher import teacher_dataset
+from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
@@ -22,7 +22,7 @@ def sgd(lr=0.1, schedule=CONSTANT):
 
 def problem(optimizer, seed=0, **more):
     params = random_parameters(NETWORK, 1.0, stream(seed, "student"))
-    dataset = teacher_dataset(NETWORK, seed, 90, 30, 1e-2, 5.0, 1.0)
+    dataset = Teacher(90, 30, 1e-2, 5.0).dataset(NETWORK, 1.0, seed)
     streams = lambda purpose: [stream(seed, purpose)]  # noqa: E731
     return Problem(NETWORK, Gaussian(), dataset, params, optimizer, streams, **more)
 

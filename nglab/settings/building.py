@@ -14,10 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nglab.errors import InputError
 from nglab.settings.describing import group_of, settings_of, wanted, without_none
+from nglab.settings.fields import LABELS
 from nglab.settings.messages import demand, unknown_key
-
-LABELS = ("_target_", "name")
-"""Keys beside the settings: which class, and what it is called in tables and pictures."""
 
 
 def build(schema: type, values: Any, key: str = "") -> Any:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.settings.fields import LABELS
 from nglab.settings.messages import near, unknown_key
 
 
@@ -103,7 +104,8 @@ def keys_of(choices: Sequence[str], name: str) -> set[str]:
 
 
 def dotted_keys(node: Any, place: str = "") -> Iterator[str]:
-    """Every key of nested plain data, groups too: "optimizer", "optimizer.lr", …"""
+    """Every setting of nested plain data, groups too: "optimizer", "optimizer.lr", …"""
     for key, value in node.items() if isinstance(node, dict) else ():
-        yield f"{place}{key}"
-        yield from dotted_keys(value, f"{place}{key}.")
+        if key not in LABELS:
+            yield f"{place}{key}"
+            yield from dotted_keys(value, f"{place}{key}.")

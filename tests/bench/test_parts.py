@@ -5,9 +5,9 @@ import torch
 
 from nglab.bench import parts
 from nglab.bench.cases import make_case
+from nglab.curvature import batch
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
-from nglab.optimizers import ngd
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_nothing_stays_recorded(case):
         pytest.raises(ZeroDivisionError),
         parts.recording(parts.Recorder(lambda: 0.0)),
     ):
-        assert ngd.forward is not before[0]
+        assert batch.forward is not before[0]
         assert Gaussian.loss is not before[2]
         raise ZeroDivisionError
     assert [vars(owner)[name] for owner, name, _ in parts.CALLS] == before

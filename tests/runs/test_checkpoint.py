@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from nglab.runs.build import build, build_each
 from nglab.runs.checkpoint import CheckpointFile
 from nglab.runs.config import check
-from nglab.runs.run import build, build_each
 from nglab.settings.composing import compose
 from nglab.training.loop import train
 from nglab.training.replicas import stack

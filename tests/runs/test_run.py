@@ -9,9 +9,10 @@ import torch
 from nglab.errors import InputError
 from nglab.networks.network import Network
 from nglab.runs import run as run_module
+from nglab.runs.build import build, build_each
 from nglab.runs.checkpoint import CheckpointFile
 from nglab.runs.config import check
-from nglab.runs.run import build, build_each, run, run_together
+from nglab.runs.run import run, run_together
 from nglab.settings.composing import compose
 from nglab.training.clock import step_threads
 from nglab.training.loop import train

@@ -1,7 +1,7 @@
+from nglab.runs.build import build_each
 from nglab.runs.config import check
-from nglab.runs.run import build_each
 from nglab.settings.composing import compose
-from nglab.sweeps.grouping import group, stack_bytes
+from nglab.sweeps.grouping import group, stack_bytes, step_bytes
 from nglab.training.replicas import stack
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -22,7 +22,7 @@ def test_what_differs_in_real_numbers_and_seeds_is_one_group():
 
 
 def test_what_differs_in_more_is_not():
-    jobs = ["", "optimizer.batch_size=10", "optimizer.samples=2", "optimizer.damping.split=pi",
+    jobs = ["", "optimizer.batch_size=10", "optimizer.samples=2", "optimizer.metric.split=pi",
             "arch.widths=[5,3]", "train.passes=3", "optimizer=sgd", "dtype=float32", "seed=1",
             "train.eval_every_examples=7", "data.test_examples=10"]  # fmt: skip
     assert group(configs(*jobs), INF, INF) == [[0, 8], *([i] for i in range(1, 8)), [9], [10]]
@@ -36,20 +36,35 @@ def test_what_trains_one_at_a_time_is_not():
     ]
 
 
+def bytes_of(runs):
+    return stack_bytes(runs, step_bytes(runs[0]))
+
+
 def test_large_groups_are_split():
     runs = configs(*(f"seed={s}" for s in range(7)))
-    assert group(runs, stack_bytes(runs[:3]), INF) == [[0, 1], [2, 3], [4, 5, 6]]
+    assert group(runs, bytes_of(runs[:3]), INF) == [[0, 1], [2, 3], [4, 5, 6]]
     assert group(runs, INF, 0) == group(runs, 0, INF) == [[i] for i in range(7)]
-    assert group(runs, stack_bytes(runs), INF) == [list(range(7))]
+    assert group(runs, bytes_of(runs), INF) == [list(range(7))]
 
 
 def test_every_process_gets_its_share():
     runs = configs(*(f"seed={s}" for s in range(7)))
     assert group(runs, INF, INF, processes=2) == [[0, 1, 2], [3, 4, 5, 6]]
-    assert group(runs, stack_bytes(runs[:3]), INF, processes=2) == [[0], [1, 2], [3, 4], [5, 6]]
+    assert group(runs, bytes_of(runs[:3]), INF, processes=2) == [[0], [1, 2], [3, 4], [5, 6]]
     assert group(runs[:3], INF, INF, processes=2) == [[0, 1, 2]]
 
 
 def test_a_data_set_is_counted_once():
-    same = stack_bytes(configs("optimizer.lr=0.1", "optimizer.lr=0.2"))
-    assert same < stack_bytes(configs("seed=0", "seed=1"))
+    same = bytes_of(configs("optimizer.lr=0.1", "optimizer.lr=0.2"))
+    assert same < bytes_of(configs("seed=0", "seed=1"))
+
+
+def test_a_step_is_counted_by_what_its_method_keeps():
+    """SGD: weights, two passes over the batch. NGD, beside: a pass more, G, D and W + ΔW, Λ and Λ̃ with scratch."""
+    sgd, ngd = configs("optimizer=sgd", "optimizer=ngd")
+    weights = 5 * 4 + 4 + 4 * 3 + 3  # with biases
+    factors = 6**2 + 4**2 + 5**2 + 3**2
+    once = 20 * (6 + 5 + 3) + 20 * (4 + 3)  # x_0, x_1 with their 1, x_2; e_1, e_2
+    assert 8 * (weights + once) <= step_bytes(sgd) <= 8.5 * (weights + once)
+    least = 8 * (4 * weights + 2 * factors + once + 20 * (4 + 3))
+    assert least <= step_bytes(ngd) <= 1.2 * least

@@ -15,10 +15,10 @@ from pytest import approx
 
 from nglab import cli
 from nglab.plotting.loss_figure import seconds_label
+from nglab.runs import config as config_module
 from nglab.runs import run as run_module
 from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
-from nglab.sweeps import job as job_module
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -271,7 +271,7 @@ def test_two_processes_never_share_a_folder(capsys):
 @pytest.mark.parametrize("launcher", ["sequential", "stacked", "basic"])
 def test_each_job_is_checked_once(launcher, monkeypatch):
     checked = []
-    monkeypatch.setattr(job_module, "check", lambda cfg: checked.append(cfg.seed) or check(cfg))
+    monkeypatch.setattr(config_module, "check", lambda cfg: checked.append(cfg.seed) or check(cfg))
     assert nglab("-m", "seed=0,1,2", f"hydra/launcher={launcher}") == 0
     assert checked == [0, 1, 2]
 

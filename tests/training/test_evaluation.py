@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from problems import NETWORKS, randn, random_batch, random_params, replicas
+from problems import CONSTANT, NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
 from nglab.data.dataset import Dataset
@@ -29,7 +29,7 @@ def problem(likelihood, params=None, members=None, data_sets=1) -> Problem:
     dataset = Dataset(x[:, :EXAMPLES], y[:, :EXAMPLES], x[:, EXAMPLES:], y[:, EXAMPLES:])
     replicas = [None] if members is None else members
     return Problem(
-        network, likelihood, dataset, params or random_params(network), SGD(lr=0.1, batch_size=20),
+        network, likelihood, dataset, params or random_params(network), SGD(lr=0.1, batch_size=20, schedule=CONSTANT),
         lambda purpose: [stream(r, purpose) for r, _ in enumerate(replicas)], members,
     )  # fmt: skip
 
@@ -55,10 +55,10 @@ def test_the_likelihoods_measures_are_of_the_test_set():
     p = problem(Categorical())
     z = forward(p.network, p.params, p.dataset.test_x[0]).output
     wrong = (z.argmax(-1) != p.dataset.test_y[0].argmax(-1)).sum().item()
-    measures = next(train(p, 1, 20)).measures
+    measures = next(train(p, 1, 20)).more
     assert measures.keys() == {"test_error"}
     assert measures["test_error"].item() == pytest.approx(100 * wrong / TEST_EXAMPLES)
-    assert next(train(problem(Gaussian()), 1, 20)).measures == {}
+    assert next(train(problem(Gaussian()), 1, 20)).more == {}
 
 
 def test_a_stack_measures_what_its_members_measure():
@@ -67,12 +67,12 @@ def test_a_stack_measures_what_its_members_measure():
     data = problem(Categorical(), data_sets=2).dataset
     for r, (params, d) in enumerate(zip(singles, (0, 1, 1), strict=True)):
         z = forward(NETWORKS["tanh with bias"], params, data.test_x[d]).output
-        expected = Categorical().measures(z, data.test_y[d])["error"]
-        assert_close(together.measures["test_error"][r], expected)
+        expected = Categorical().more(z, data.test_y[d])["error"]
+        assert_close(together.more["test_error"][r], expected)
 
 
 def test_no_later_evaluation_changes_an_earlier_one():
-    read_at_once = [float(r.measures["test_error"]) for r in train(problem(Categorical()), 20, 60)]
+    read_at_once = [float(r.more["test_error"]) for r in train(problem(Categorical()), 20, 60)]
     rows = list(train(problem(Categorical()), 20, 60))
-    assert [float(row.measures["test_error"]) for row in rows] == read_at_once
+    assert [float(row.more["test_error"]) for row in rows] == read_at_once
     assert len(set(read_at_once)) > 1
