@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from dense_reference import autograd_gradient, natural_gradient_step, squared_error
@@ -13,7 +15,14 @@ from problems import (
 )
 from torch.testing import assert_close
 
+from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
+from nglab.curvature.diagonal import Diagonal
+from nglab.networks.layers import Layers
+from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
+from nglab.optimizers.steps.layerwise import Layerwise
+from nglab.optimizers.steps.line import Line
+from nglab.training.state import pack, unpack
 
 M = 24
 
@@ -111,6 +120,18 @@ def test_a_failed_factorisation_skips_the_step_and_raises_the_damping():
     assert state.damping.value == 1e-8
 
 
+def test_a_failure_in_the_first_block_of_a_large_factor_is_reported():
+    """Λ has 300 columns and is inverted by blocks; with λ = 0 and a unit that is always 0 its 11th pivot is 0."""
+    network = Network((300, 2))
+    params, (x, y) = random_params(network), random_batch(network, 400)
+    x[:, 10] = 0
+    new, state = one_step(natural_gradient(400, 0.0), network, params, x, y)
+    assert torch.equal(new[0], params[0])
+    assert state.skipped_steps == 1 and state.damping.value == 1e-8
+    assert not state.metric.solved
+    assert state.metric.work.info.tolist() == [11, 0]
+
+
 def test_a_step_to_infinity_is_not_taken():
     network = NETWORKS["square"]
     params, (x, y) = random_params(network), random_batch(network, M)
@@ -154,6 +175,62 @@ def test_damping_stays_bounded_at_the_floor():
         params, state = optimizer.step(params, state, x, y)
         assert 1e-8 <= float(state.damping.value) <= 1e-1
     assert squared_error(network, list(params), x, y) < 1e-20
+
+
+def test_where_the_reduction_ratio_is_noise_the_damping_stays():
+    """At the batch's own least squares the predicted decrease drowns in the rounding of the loss."""
+    network = NETWORKS["one layer"]
+    x, y = random_batch(network, M)
+    params = Layers.of(network, [torch.linalg.lstsq(x, y).solution.mT])
+    optimizer = natural_gradient(M, 0.1)
+    state = optimizer.init(task_of(network), params, stream)
+    for _ in range(20):
+        params, state = optimizer.step(params, state, x, y)
+    assert state.damping.value == 0.1 and state.skipped_steps == 0
+    assert squared_error(network, list(params), x, y) > 0.01
+
+
+KEPT = {
+    "averages": {"metric": kronecker(average=0.8)},
+    "inverses kept": {"metric": kronecker(refresh=3)},
+    "both": {"metric": kronecker(0.8, 3, "pi")},
+    "diagonal": {"metric": Diagonal(0.8, 0.5)},
+    "previous step": {"step_rule": Line(True, 9)},
+    "a coefficient a layer": {"step_rule": Layerwise(True, None, 2.0)},
+    "interval": {"damping": LevenbergMarquardt(0.1, 1e-8, 1.5, interval=3)},
+}
+"""What outlives a step, in states of every kind."""
+
+
+@pytest.mark.parametrize("stacked", [False, True], ids=["one", "stack"])
+@pytest.mark.parametrize("case", KEPT)
+def test_a_state_that_was_put_away_goes_on_bit_for_bit(case, stacked):
+    """Packed after five steps, unpacked into the state of a fresh method whose memory holds something else."""
+    network = NETWORKS["tanh with bias"]
+    start = replicas(network, 2)[1] if stacked else random_params(network)
+    batches = [random_batch(network, M, seed=10 * k) for k in range(8)]
+    optimizer = natural_gradient(M, **KEPT[case])
+
+    def begin():
+        params, generators = start.map(torch.clone), [rng(r) for r in range(2 if stacked else 1)]
+        return params, optimizer.init(task_of(network), params, lambda purpose: generators)
+
+    def go_on(params, state, first, last):
+        for x, y in batches[first:last]:
+            x, y = (t.expand(*params.leading, *t.shape) for t in (x, y))
+            params, state = optimizer.step(params, state, x, y)
+        return params, state
+
+    params, state = go_on(*begin(), 0, 5)
+    packed = copy.deepcopy((pack(params), pack(state)))
+    undisturbed, state = go_on(params, state, 5, 8)
+    params, fresh = go_on(*begin(), 3, 4)
+    unpack(packed[0], params, torch.device("cpu"))
+    resumed, fresh = go_on(params, unpack(packed[1], fresh, torch.device("cpu")), 5, 8)
+    for ours, theirs in zip(resumed, undisturbed, strict=True):
+        assert torch.equal(ours, theirs)
+    for name, value in optimizer.diagnostics(state).items():
+        assert torch.equal(value, optimizer.diagnostics(fresh)[name])
 
 
 @pytest.mark.parametrize("name", NETWORKS)

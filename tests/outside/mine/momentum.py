@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from nglab.curvature.batch import Batch
 
 from nglab import Optimizer
+from nglab.curvature.batch import Batch
 from nglab.settings.fields import Share, setting
 
 
