@@ -8,8 +8,8 @@ from annotated_types import Gt, Le
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import each
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
+from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Scratch

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import each
 from nglab.curvature.factors import Factors
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.curvature.solvers.solver import Solver
 from nglab.networks import products
+from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.settings.fields import Count, Share, setting

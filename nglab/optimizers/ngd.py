@@ -9,8 +9,9 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState
 from nglab.curvature.metric import Metric
+from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer, Streams, Task

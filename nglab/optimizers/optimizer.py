@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from nglab.likelihoods.likelihood import Likelihood
+from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.schedules.schedule import Schedule
 from nglab.settings.fields import Count, Positive, setting
 
@@ -63,6 +65,11 @@ class Optimizer(ABC):
 
     def check(self, key: str, run: Any) -> None:  # noqa: B027, most methods fit any run
         """InputError where the settings do not fit those of the rest of the `run`; `key` is their place in it."""
+
+    def rate(self, task: Task, params: Layers) -> Rate:
+        """α_k of each step as it multiplies a layer, `[..., 1, 1]`: a part of the state."""
+        alpha = each(self.lr, params[0].new_zeros(params.leading))
+        return self.schedule.start(alpha, task.steps, lambda alpha: alpha[..., None, None])
 
     def learning_rate(self, step: int, steps: int) -> Tensor:
         """α_k at `step` k of `steps`, `[]` or `[replicas]`, float64 on the CPU."""

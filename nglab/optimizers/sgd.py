@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nglab.curvature.damping.damping_rule import as_like
+from nglab.networks.hyperparameters import as_like
 from nglab.networks.layers import Layers
 from nglab.networks.passes import Activations, Errors, backward, forward
 from nglab.networks.scratch import Scratch

@@ -38,7 +38,7 @@ def run_command(arguments: list[str]) -> None:
     sys.argv = ["nglab run", *arguments]
     version.setbase("1.3")
     parser = get_args_parser()
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     try:
         if args.experimental_rerun is None:
             obey(args, parser)

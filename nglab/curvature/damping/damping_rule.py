@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from nglab.networks.hyperparameters import each
 from nglab.settings.fields import Positive, setting
 
 
@@ -43,13 +43,3 @@ class DampingRule(ABC):
         `failed`: the step was not taken. `informative` is False where the predicted decrease drowns in the rounding
         of the loss, so that ρ is noise.
         """
-
-
-def as_like(value: float | Tensor, like: Tensor) -> Tensor:
-    """A hyper-parameter, scalar or `[replicas]`, as a tensor of the type and on the device of `like`."""
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
-
-
-def each(value: float | Tensor, per_replica: Tensor) -> Tensor:
-    """A hyper-parameter, scalar or `[replicas]`, as a new tensor like `per_replica` `[...]`."""
-    return torch.zeros_like(per_replica) + as_like(value, per_replica)

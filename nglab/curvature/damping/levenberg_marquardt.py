@@ -7,7 +7,8 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from nglab.curvature.damping.damping_rule import DampingRule, DampingState, each
+from nglab.curvature.damping.damping_rule import DampingRule, DampingState
+from nglab.networks.hyperparameters import each
 from nglab.settings.fields import Count, NonNegative, setting
 from nglab.settings.messages import demand
 

@@ -6,6 +6,7 @@ import torch
 
 from nglab import Optimizer
 from nglab.curvature.batch import Batch
+from nglab.networks.hyperparameters import over_layers
 from nglab.settings.fields import Share, setting
 
 
@@ -17,7 +18,7 @@ class Momentum(Optimizer):
 
     def init(self, task, params, streams):
         batch = Batch(task.network, task.likelihood, params, self.batch_size, samples=0)
-        mu = self.over_layers(self.momentum, params)
+        mu = over_layers(self.momentum, params)
         velocity = params.map(torch.zeros_like)
         return {"batch": batch, "rate": self.rate(task, params), "mu": mu, "velocity": velocity}
 
