@@ -42,7 +42,7 @@ class LinearProblem:
 
     @cached_property
     def whitened(self) -> Whitened:
-        """By nglab/linear.py, Σ being the ⟨x xᵀ⟩ of these examples."""
+        """By nglab/curvature/deep_linear.py, Σ being the ⟨x xᵀ⟩ of these examples."""
         error = self.y - forward(self.network, self.params, self.x).output
         root, root_pinv = second_moment_root(self.x.mT @ self.x / len(self.x))
         residual = error.mT @ self.x / len(self.x) @ root_pinv.mT @ root_pinv

@@ -13,7 +13,9 @@ class Network:
     """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
 
     widths: tuple[int, ...] = setting("units of each layer, n_0 … n_L")
-    activation: str = setting("φ of the layers 1 … L−1; layer L is linear", default="identity")
+    activation: str = setting(
+        f"φ of the layers 1 … L−1 ({', '.join(ACTIVATIONS)}); layer L is linear", default="identity"
+    )
     bias: bool = setting("whether layers have biases", default=False)
 
     def check(self, key: str, run: object) -> None:

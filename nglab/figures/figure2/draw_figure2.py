@@ -1,4 +1,4 @@
-"""Figure 2 from a tidy table: `panel, widths, form, seed, time, loss, rate`; see nglab/figure2.py."""
+"""Figure 2 from a tidy table: `panel, widths, form, seed, time, loss, rate`; see compute_figure2.py."""
 
 from pathlib import Path
 from typing import Any
