@@ -20,6 +20,11 @@ def test_the_table_of_settings_is_that_of_the_classes() -> None:
     assert text == document(), "python scripts/document_settings.py writes it anew"
 
 
+def forget_mine() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
 def test_the_readmes_method_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (ROOT / "README.md").read_text()
     for language, name in (
@@ -35,13 +40,13 @@ def test_the_readmes_method_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_mine()
     small = ["arch.widths=[5,5]", "data.train_examples=200", "train.passes=2", "out=there"]
     command = ["run", "--config-dir", "mine", "optimizer=momentum", "optimizer.momentum=0.95"]
     assert cli.main([*command, *small]) == 0
     losses = read_run(Path("there")).metrics.test_loss
     assert losses.iloc[-1] < losses.iloc[0]
+    forget_mine()
 
 
 def test_the_readme_names_every_option() -> None:

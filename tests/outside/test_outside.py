@@ -35,6 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds `mine`."""
     folder = tmp_path_factory.mktemp("home")
     shutil.copytree(MINE, folder / "mine")
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]  # another test's
     return folder
 
 
