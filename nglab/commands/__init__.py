@@ -1,6 +1,5 @@
 """The subcommands: a file each, its docstring its help, its `command(arguments)` what it does."""
 
-import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,8 @@ def commands() -> dict[str, str]:
 
 def summaries() -> Iterator[tuple[str, str]]:
     """Each subcommand and the first line of its module's docstring, read without importing it."""
+    import ast  # milliseconds, and only here
+
     for name in commands():
         source = (Path(__file__).parent / f"{name}.py").read_text()
         yield name, (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]

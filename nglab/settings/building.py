@@ -14,8 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nglab.errors import InputError
 from nglab.settings.describing import group_of, settings_of, wanted, without_none
-from nglab.settings.fields import LABELS
-from nglab.settings.messages import demand, unknown_key
+from nglab.settings.messages import LABELS, demand, unknown_key
 
 
 def build(schema: type, values: Any, key: str = "") -> Any:

@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
-from nglab.settings.fields import LABELS
-from nglab.settings.messages import near, unknown_key
+from nglab.settings.messages import LABELS, near, unknown_key
 
 
 def conf_dir() -> Path:

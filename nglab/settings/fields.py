@@ -14,9 +14,6 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 
-LABELS = ("_target_", "name")
-"""Keys of a YAML file beside the settings: which class, and what it is called in tables and pictures."""
-
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]

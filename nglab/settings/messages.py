@@ -5,6 +5,9 @@ from difflib import get_close_matches
 
 from nglab.errors import InputError
 
+LABELS = ("_target_", "name")
+"""Keys of a YAML file beside the settings: which class, and what it is called in tables and pictures."""
+
 
 def demand(right: bool, key: str, value: object, wanted: str) -> None:
     """InputError "key=value: must be wanted", unless it is `right`."""

@@ -27,7 +27,6 @@ from omegaconf.errors import OmegaConfBaseException
 from nglab.errors import InputError
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain
-from nglab.settings.tables import as_text, rows
 from nglab.sweeps.job import HERE, JobCallbacks, job_folder
 from nglab.sweeps.preflight import check_folder, check_jobs, check_machine
 from nglab.sweeps.shared_composing import SharedConfigLoader
@@ -84,6 +83,7 @@ class Application(Hydra):
         if "$KEYS" not in help_cfg.template:
             return str(super().get_help(help_cfg, cfg, args_parser, resolve))
         from nglab.runs.config import Config  # torch: seconds
+        from nglab.settings.tables import as_text, rows
 
         values = cast(dict[str, Any], OmegaConf.to_container(cfg))
         return Template(help_cfg.template).substitute(
