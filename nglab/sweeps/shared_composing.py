@@ -33,6 +33,10 @@ class Kept:
             self.made[key] = pickle.dumps(make())
         return pickle.loads(self.made[key])
 
+    def __deepcopy__(self, _: dict[int, Any]) -> "Kept":
+        """Itself: Hydra copies its repository for each job."""
+        return self
+
     def __reduce__(self) -> tuple[type, tuple[bool]]:
         return Kept, (False,)
 

@@ -3,6 +3,7 @@ import pickle
 import pytest
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -88,3 +89,16 @@ def test_an_error_is_not_kept():
     first, second = (kept.get(("key",), fails_at_first) for _ in range(2))
     assert first == second == [3] and first is not second
     assert len(calls) == 2
+
+
+def test_each_file_is_read_once_however_many_jobs(loaders, monkeypatch):
+    read, original = [], ConfigRepository.load_config
+
+    def counted(repository, path):
+        read.append(path)
+        return original(repository, path)
+
+    monkeypatch.setattr(ConfigRepository, "load_config", counted)
+    for seed in range(3):
+        compose(loaders[1], [f"seed={seed}"])
+    assert read and len(set(read)) == len(read)
