@@ -1,6 +1,5 @@
 """What the documents say is what the code says."""
 
-import logging
 import re
 import sys
 from pathlib import Path
@@ -25,7 +24,8 @@ def forget_mine() -> None:
         del sys.modules[name]
 
 
-def test_the_readmes_method_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_the_readmes_method_trains(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     for language, name in (
         ("python", "mine/momentum.py"),
@@ -35,11 +35,6 @@ def test_the_readmes_method_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     forget_mine()
     small = ["arch.widths=[5,5]", "data.train_examples=200", "train.passes=2", "out=there"]
     command = ["run", "--config-dir", "mine", "optimizer=momentum", "optimizer.momentum=0.95"]

@@ -14,7 +14,7 @@ from nglab.plotting.markdown import pipe_table
 from nglab.plotting.style import save, styled
 
 THEMES = (  # the modules that register claims, in the order of the table
-    "linear", "convergence", "practice",
+    "linear", "convergence", "practice", "inverses",
     "fishers", "curvature_products", "metrics", "quadratic_model", "invariance",
 )  # fmt: skip
 

@@ -3,13 +3,13 @@
 import pytest
 from matplotlib.figure import Figure
 
-from nglab.claims import convergence, linear, practice
+from nglab.claims import convergence, inverses, linear, practice
 from nglab.claims.claim import CLAIMS
 
 NAMES = [
     name
     for name, c in CLAIMS.items()
-    if c.measure.__module__ in {m.__name__ for m in (linear, convergence, practice)}
+    if c.measure.__module__ in {m.__name__ for m in (linear, convergence, practice, inverses)}
 ]
 
 

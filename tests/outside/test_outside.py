@@ -1,6 +1,5 @@
 """What somebody adds in a folder of their own, a class and a YAML file each, is treated like nglab's."""
 
-import logging
 import shutil
 import subprocess
 import sys
@@ -41,13 +40,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command sets for its process is put back."""
+def at_home(home: Path, in_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("PYTHONPATH", str(Path(nglab.__file__).parents[1]))
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     for name in ("outputs", "alone", "together", "runs"):
         shutil.rmtree(home / name, ignore_errors=True)
 

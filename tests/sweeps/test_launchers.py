@@ -1,7 +1,6 @@
 """Sweeps, whole commands: stacked, split, repeated, interrupted."""
 
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -28,19 +27,9 @@ STACKED = ["hydra/launcher=stacked", "hydra.sweep.dir=together"]
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """An empty working folder; what Hydra sets for its process is put back."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", sys.argv)
+def elsewhere(in_process, monkeypatch):
+    """In one process, with one core."""
     monkeypatch.setattr("nglab.sweeps.workers.available_cores", lambda: 1)
-    monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
