@@ -12,7 +12,7 @@ from nglab.runs.build import dataset_key
 from nglab.runs.config import Config
 from nglab.settings.describing import settings_of
 
-REALS = ("data", "likelihood", "optimizer", "init")
+REALS = ("data", "optimizer", "init")
 """The sections whose real numbers may differ within a stack."""
 
 
