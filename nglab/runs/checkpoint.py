@@ -9,13 +9,21 @@ from nglab.runs.folder import whole
 
 
 class CheckpointFile:
-    """One file, replaced whole at each `write`.
+    """One file, replaced whole at each `write`, which is due every so many examples (None: never).
 
     `identity`, plain data, says whose state it is: another's is not read.
     """
 
-    def __init__(self, path: Path, identity: object) -> None:
-        self.path, self.identity = path, identity
+    def __init__(self, path: Path, identity: object, every: int | None = None) -> None:
+        self.path, self.identity, self.every = path, identity, every
+        self.next = every
+
+    def due(self, examples_seen: int) -> bool:
+        """Whether it is time; once it was, the next is so many examples later."""
+        if self.every is None or self.next is None or examples_seen < self.next:
+            return False
+        self.next = examples_seen + self.every
+        return True
 
     def read(self) -> dict[str, Any] | None:
         """What was last written; None where nothing was, or not for these runs."""

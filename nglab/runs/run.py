@@ -3,7 +3,7 @@
 import logging
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -68,7 +68,8 @@ def begin_or_go_on(
 ) -> list[dict[str, Any]]:
     """Train from the checkpoint that there is, or from the start, to the summaries."""
     settings = [config.described() for config in configs]
-    checkpoint = CheckpointFile(records[0].folder / CHECKPOINT, list(map(timeless, settings)))
+    file, every = records[0].folder / CHECKPOINT, configs[0].train.checkpoint_every
+    checkpoint = CheckpointFile(file, list(map(timeless, settings)), every)
     saved = checkpoint.read()
     if saved is None:
         saved = {"rows": [[]] * len(records), "loop": None}
@@ -80,7 +81,7 @@ def begin_or_go_on(
         record.start(rows)
     try:
         problem = build_for(configs, records)
-        train_and_write(problem, configs, records, checkpoint, saved["loop"], progress)
+        train_and_write(problem, configs[0], records, checkpoint, saved["loop"], progress)
         for record in records:
             conclude(record)
     except BaseException as error:
@@ -103,7 +104,7 @@ def build_for(configs: Sequence[Config], records: Sequence[RecordWriter]) -> Pro
 
 def train_and_write(
     problem: Problem,
-    configs: Sequence[Config],
+    config: Config,
     records: Sequence[RecordWriter],
     checkpoint: CheckpointFile,
     snapshot: dict[str, Any] | None,
@@ -111,30 +112,42 @@ def train_and_write(
 ) -> None:
     """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up.
 
-    A stack goes on without the members whose loss has; a snapshot is of the others.
+    A stack goes on without the members whose loss has; a snapshot is of the others. `config` is one of theirs.
     """
-    settings, interval = configs[0].train, eval_interval(configs[0])
-    next_checkpoint = settings.checkpoint_every or math.inf
-    steps = round(settings.passes * problem.dataset.train_x.shape[1] / problem.optimizer.batch_size)
-    with Progress(steps, progress) as shown:
-        while going := [i for i, record in enumerate(records) if not record.blown_up]:
+    passes, examples = config.train.passes, problem.dataset.train_x.shape[1]
+    with Progress(round(passes * examples / problem.optimizer.batch_size), progress) as shown:
+        while going := members_going(records):
             rest = problem if len(going) == len(records) else part(problem, going)
-            for evaluation in train(rest, settings.passes, interval, snapshot):
-                for i, row in zip(going, rows_of(evaluation), strict=True):
-                    records[i].write(row)
-                shown.update(evaluation.step, describe(records))
-                sound = [k for k, i in enumerate(going) if not records[i].blown_up]
-                members = sound if len(sound) < len(going) else None
-                if settings.checkpoint_every and evaluation.examples_seen >= next_checkpoint:
-                    next_checkpoint = evaluation.examples_seen + settings.checkpoint_every
-                    rows = [record.rows for record in records]
-                    checkpoint.write({"loop": evaluation.snapshot(members), "rows": rows})
-                if members is not None:
-                    snapshot = evaluation.snapshot(members) if sound else None
-                    del evaluation  # and all that the larger stack holds
-                    break
-            else:
+            evaluations = train(rest, passes, eval_interval(config), snapshot)
+            snapshot = write_rows(evaluations, records, checkpoint, shown)
+            if snapshot is None:
                 return
+
+
+def members_going(records: Sequence[RecordWriter]) -> list[int]:
+    return [i for i, record in enumerate(records) if not record.blown_up]
+
+
+def write_rows(
+    evaluations: Iterator[Evaluation],
+    records: Sequence[RecordWriter],
+    checkpoint: CheckpointFile,
+    shown: Progress,
+) -> dict[str, Any] | None:
+    """Write until a loss blows up; returns what the other members go on from, None at the end or where none is left."""
+    going = members_going(records)
+    for evaluation in evaluations:
+        for i, row in zip(going, rows_of(evaluation), strict=True):
+            records[i].write(row)
+        shown.update(evaluation.step, describe(records))
+        sound = [k for k, i in enumerate(going) if not records[i].blown_up]
+        members = sound if len(sound) < len(going) else None
+        if checkpoint.due(evaluation.examples_seen):
+            rows = [record.rows for record in records]
+            checkpoint.write({"loop": evaluation.snapshot(members), "rows": rows})
+        if members is not None:
+            return evaluation.snapshot(members) if sound else None
+    return None
 
 
 def rows_of(evaluation: Evaluation) -> list[dict[str, float]]:
