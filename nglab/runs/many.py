@@ -10,13 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
 from nglab.runs.table import find_runs, read_run
+from nglab.settings.messages import LABELS
 
-FOLLOWS = {
-    "arch.name": ("arch", "data", "dtype"),
-    "data.name": ("data",),
-    "optimizer.name": ("optimizer",),
-}
-"""What a choice brings with it: not mentioned where the name alone tells its value."""
+BRINGS = {"arch": ("data", "likelihood", "dtype")}
+"""What an option of a group brings with it beside its own settings."""
 
 LISTED = {
     "when": None,
@@ -79,31 +76,47 @@ def list_row(folder: Path) -> dict[str, str]:
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """The keys whose values tell flattened configurations apart, names first, `seed` aside."""
+    """The keys whose values tell flattened configurations apart, choices of options first, `seed` aside.
+
+    What an option brings with it is not mentioned where the option's name alone tells its value.
+    """
     keys = list(dict.fromkeys(key for config in configs for key in config))
     differ = [k for k in keys if k != "seed" and len({config.get(k) for config in configs}) > 1]
-    names = [name for name in FOLLOWS if name in differ]
-    for name in list(names):
-        differ = [k for k in differ if k == name or not follows(k, name, configs)]
-    return [k for k in names if k in differ] + [k for k in differ if k not in names]
+    for name in sorted(filter(is_choice, differ), key=outermost_first):
+        if name in differ:
+            differ = [k for k in differ if k == name or not follows(k, name, configs)]
+    return sorted(differ, key=lambda k: (not is_choice(k), k.count(".") if is_choice(k) else 0))
+
+
+def outermost_first(name: str) -> tuple[int, bool]:
+    """To sort choices by: a group before what lies in it, its name before its class."""
+    return name.count("."), name.endswith("_target_")
+
+
+def is_choice(key: str) -> bool:
+    """Whether a key says which option of a group was chosen: by its name, or where it has none by its class."""
+    return key.rpartition(".")[2] in LABELS
 
 
 def follows(key: str, name: str, configs: Sequence[dict[str, Any]]) -> bool:
     """Whether the choice `name` alone tells the value of `key`, one of those it brings with it."""
+    group = name.rpartition(".")[0]
+    brought = any(f"{key}.".startswith(f"{place}.") for place in (group, *BRINGS.get(group, ())))
     pairs = {(config.get(name), config.get(key)) for config in configs}
-    return key.split(".")[0] in FOLLOWS[name] and len(pairs) == len({value for value, _ in pairs})
+    return brought and len(pairs) == len({value for value, _ in pairs})
 
 
 def describe(config: dict[str, Any], keys: Sequence[str]) -> str:
-    """What `keys` say of one configuration: "ngd, lr=0.5, damping.initial=0.01"."""
+    """What `keys` say of one configuration: "ngd, step_rule=line, lr=0.5, damping.initial=0.01"."""
     return ", ".join(_setting(config, key) for key in keys if key in config)
 
 
 def _setting(config: dict[str, Any], key: str) -> str:
-    value = config[key]
+    value, group = config[key], key.rpartition(".")[0]
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    if key in FOLLOWS:
-        return text
+    if is_choice(key):
+        text = text.rpartition(".")[2]
+        return f"{group.rpartition('.')[2]}={text}" if "." in group else text
     text = text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"
     short = key.split(".", 1)[-1]
     unique = sum(other.split(".", 1)[-1] == short for other in config) == 1

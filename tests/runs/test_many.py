@@ -65,3 +65,26 @@ def test_keys_are_shortened_unless_that_is_ambiguous() -> None:
 
 def test_one_and_one_point_zero_are_the_same_setting() -> None:
     assert differing_keys([{"optimizer.lr": 1}, {"optimizer.lr": 1.0}]) == []
+
+
+def test_what_an_option_brings_is_told_by_its_name():
+    def run(rule, previous=None, **more):
+        target = f"nglab.optimizers.steps.{rule}.{rule.title()}"
+        settings = {"optimizer.step_rule.previous": previous} if previous is not None else {}
+        return {"optimizer.name": "ngd", "optimizer._target_": "nglab.NGD",
+                "optimizer.step_rule._target_": target, "optimizer.step_rule.name": rule,
+                **settings, **more}  # fmt: skip
+
+    runs = [run("paper"), run("line", True), run("layerwise", True)]
+    assert differing_keys(runs) == ["optimizer.step_rule.name"]
+    assert describe(runs[1], differing_keys(runs)) == "step_rule=line"
+    runs.append(run("line", False))
+    assert differing_keys(runs) == ["optimizer.step_rule.name", "optimizer.step_rule.previous"]
+    sgd = {"optimizer.name": "sgd", "optimizer._target_": "nglab.SGD"}
+    assert differing_keys([run("line", True), sgd]) == ["optimizer.name"]
+
+
+def test_an_option_without_a_name_is_told_by_its_class():
+    runs = [{"optimizer._target_": f"mine.{name}", "optimizer.lr": 0.1} for name in ("A", "B")]
+    assert differing_keys(runs) == ["optimizer._target_"]
+    assert [describe(run, differing_keys(runs)) for run in runs] == ["A", "B"]
