@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"nglab: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("nglab: interrupted", file=sys.stderr)
         return 130

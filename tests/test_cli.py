@@ -315,3 +315,14 @@ complete_line "nglab run optimizer.l" 2
         ["bash", "-c", script], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.split("\n") == ["plot", "square", "optimizer.lr=", ""]
+
+
+def test_who_reads_may_stop_reading(runs: Runs) -> None:
+    for seed in range(3):
+        Path(f"outputs/runs/{seed}").mkdir(parents=True)
+        Path(f"outputs/runs/{seed}/metrics.csv").touch()
+    command = [sys.executable, "-m", "nglab", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert b"Traceback" not in process.communicate()[1] and process.returncode == 0

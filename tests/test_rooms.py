@@ -118,3 +118,14 @@ def test_nothing_asks_which_method_it_has(file: Path) -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
             asked = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
             assert not asked & METHODS - KINDS
+
+
+@pytest.mark.parametrize("name", nglab.PUBLIC)
+def test_every_public_name_is_there_and_explained(name: str) -> None:
+    assert getattr(nglab, name).__doc__
+    assert name in dir(nglab)
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        nglab.Nothing  # noqa: B018
