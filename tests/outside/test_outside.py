@@ -97,8 +97,8 @@ def test_wrong_settings_are_refused_like_our_own(
 
 
 def test_a_killed_run_goes_on() -> None:
-    long = [*PARTS["method"], "train.passes=1000", "train.eval_every_examples=2000",
-            "train.checkpoint_every=2000"]  # fmt: skip
+    long = [*PARTS["method"], "train.passes=4000", "train.eval_every_examples=8000",
+            "train.checkpoint_every=8000"]  # fmt: skip
     assert run(*long, "hydra.run.dir=whole") == 0
     words = ["--config-dir", "mine", *SMALL, *long, "hydra.run.dir=killed"]
     killed = subprocess.Popen(
