@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from nglab.data.dataset import Dataset
 from nglab.data.mnist_source import PIXELS, MnistSource
-from nglab.errors import InputError
 from nglab.networks.network import Network
+from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,8 @@ class MnistImages(MnistSource):
 
     def check(self, key: str, run: Any) -> None:
         widths = list(run.arch.widths)
-        if not widths[0] == widths[-1] == PIXELS:
-            raise InputError(
-                f"arch.widths={widths}: must be {PIXELS} at both ends, "
-                f"since {key}=mnist is images of {PIXELS} pixels"
-            )
+        right = f"{PIXELS} at both ends, since {key}=mnist is images of {PIXELS} pixels"
+        demand(widths[0] == widths[-1] == PIXELS, "arch.widths", widths, right)
         super().check(key, run)
 
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:

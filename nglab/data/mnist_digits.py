@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nglab.data.dataset import Dataset
 from nglab.data.mnist_source import PIXELS, MnistSource
-from nglab.errors import InputError
 from nglab.networks.network import Network
+from nglab.settings.messages import demand
 
 CLASSES = 10
 
@@ -22,11 +22,9 @@ class MnistDigits(MnistSource):
 
     def check(self, key: str, run: Any) -> None:
         widths = list(run.arch.widths)
-        if (widths[0], widths[-1]) != (PIXELS, CLASSES):
-            raise InputError(
-                f"arch.widths={widths}: must be {PIXELS} first and {CLASSES} last, "
-                f"since {key}=mnist_digits is images of {PIXELS} pixels in {CLASSES} classes"
-            )
+        since = f"since {key}=mnist_digits is images of {PIXELS} pixels in {CLASSES} classes"
+        right = f"{PIXELS} first and {CLASSES} last, {since}"
+        demand((widths[0], widths[-1]) == (PIXELS, CLASSES), "arch.widths", widths, right)
         super().check(key, run)
 
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:

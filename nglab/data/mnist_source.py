@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nglab.data.mnist_files import read, verify
 from nglab.data.source import DataSource
-from nglab.errors import InputError
 from nglab.settings.fields import setting
+from nglab.settings.messages import demand
 
 PIXELS = 784
 EXAMPLES = {"train": 60_000, "test": 10_000}
@@ -48,5 +48,4 @@ class MnistSource(DataSource):
 
 
 def check_split(key: str, examples: int, most: int) -> None:
-    if examples > most:
-        raise InputError(f"{key}={examples}: must be at most {most}, all MNIST has")
+    demand(examples <= most, key, examples, f"at most {most}, all MNIST has")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nglab.errors import InputError
+from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +74,9 @@ class Likelihood(ABC):
     def check(self, key: str, run: Any) -> None:
         """Raise InputError where the data's targets are of another kind than this density's."""
         targets, name = run.data.targets, type(self).__name__
-        if targets not in self.takes:
-            raise InputError(
-                f'{key}={name}: must be a density of "{targets}" targets, as this data has them; '
-                f"{name} is one of {', '.join(self.takes) or 'none of ours'}"
-            )
+        taken = ", ".join(self.takes) or "none of ours"
+        right = f'a density of "{targets}" targets, as this data has them; {name} is one of {taken}'
+        demand(targets in self.takes, key, name, right)
 
 
 def output_fisher(likelihood: Likelihood, z: Tensor) -> Tensor:

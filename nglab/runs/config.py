@@ -15,6 +15,7 @@ from nglab.optimizers.optimizer import Optimizer
 from nglab.settings.building import build, check_all, plain
 from nglab.settings.fields import Count, Positive, Share, setting
 from nglab.settings.messages import demand
+from nglab.settings.nested import entries
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,6 @@ def check_batch(config: Config) -> None:
         demand(config.optimizer.graph_steps > 0, "train.cuda_graph", True, right)
 
 
-def names_of(values: Any, place: str = "") -> dict[str, str]:
-    """What the options are called: {"arch": "square", "optimizer": "ngd", "optimizer.step": "paper", …}."""
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            inside = f"{place}{key}"
-            found |= {inside: str(value["name"])} if "name" in value else {}
-            found |= names_of(value, f"{inside}.")
-    return found
+def names_of(values: Any) -> dict[str, str]:
+    """What the options are called: {"arch": "square", "optimizer": "ngd", "optimizer.step_rule": "paper", …}."""
+    return {k.removesuffix(".name"): str(v) for k, v in entries(values) if k.endswith(".name")}

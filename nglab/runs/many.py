@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from nglab.errors import InputError
 from nglab.runs.table import find_runs, read_run
 from nglab.settings.messages import LABELS
+from nglab.settings.nested import leaves
 
 BRINGS = {"arch": ("data", "likelihood", "dtype")}
 """What an option of a group brings with it beside its own settings."""
@@ -42,13 +43,8 @@ def collect_row(folder: Path) -> dict[str, Any]:
 
 def flatten(config: DictConfig) -> dict[str, Any]:
     """Nested keys dotted, lists as text: {"optimizer.lr": 0.04, "arch.widths": "20-30-20", …}."""
-    return dict(_flat(OmegaConf.to_container(config, resolve=True), ""))
-
-
-def _flat(node: Any, key: str) -> list[tuple[str, Any]]:
-    if isinstance(node, dict):
-        return [pair for k, v in node.items() for pair in _flat(v, f"{key}.{k}" if key else str(k))]
-    return [(key, "-".join(map(str, node)) if isinstance(node, list) else node)]
+    nested = leaves(OmegaConf.to_container(config, resolve=True))
+    return {k: "-".join(map(str, v)) if isinstance(v, list) else v for k, v in nested}
 
 
 def list_runs(root: Path) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import Any
 from nglab.errors import InputError
 from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
 from nglab.runs.versions import versions
+from nglab.settings.nested import leaves
 
 Settings = Mapping[str, Any]
 """A run's configuration as plain values, `Config.described`."""
@@ -104,21 +105,15 @@ def read_owner(folder: Path) -> dict[str, Any]:
 
 def differences(there: Settings, here: Settings) -> list[str]:
     """Where two configurations differ: ["optimizer.lr=0.1, here 0.2"]."""
-    a, b = dotted(there), dotted(here)
+    a, b = as_json_has_it(there), as_json_has_it(here)
     return [
         f"{key}={a.get(key)}, here {b.get(key)}" for key in {**a, **b} if a.get(key) != b.get(key)
     ]
 
 
-def dotted(settings: Any, key: str = "") -> dict[str, Any]:
-    """Nested keys dotted; a list is a value, as JSON has it."""
-    if not isinstance(settings, Mapping):
-        return {key: list(settings) if isinstance(settings, tuple) else settings}
-    return {
-        name: value
-        for k, inner in settings.items()
-        for name, value in dotted(inner, f"{key}.{k}" if key else k).items()
-    }
+def as_json_has_it(settings: Settings) -> dict[str, Any]:
+    """Dotted keys; a tuple is a list."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in leaves(settings)}
 
 
 def timeless(settings: Settings) -> dict[str, Any]:

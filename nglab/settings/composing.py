@@ -1,9 +1,8 @@
 """From YAML files and overrides to one resolved configuration, by Hydra's compose API."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -14,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
 from nglab.settings.messages import LABELS, near, unknown_key
+from nglab.settings.nested import entries
 
 
 def conf_dir() -> Path:
@@ -97,14 +97,7 @@ def options_beside(key: str, choices: Sequence[str]) -> list[str]:
 def keys_of(choices: Sequence[str], name: str) -> list[str]:
     """The dotted keys of the configuration that these choices give; none where they give none."""
     try:
-        return list(dotted_keys(OmegaConf.to_container(hydra.compose(name, list(choices)))))
+        nested = OmegaConf.to_container(hydra.compose(name, list(choices)))
     except (HydraException, OmegaConfBaseException, ValueError):
         return []
-
-
-def dotted_keys(node: Any, place: str = "") -> Iterator[str]:
-    """Every setting of nested plain data, groups too: "optimizer", "optimizer.lr", …"""
-    for key, value in node.items() if isinstance(node, dict) else ():
-        if key not in LABELS:
-            yield f"{place}{key}"
-            yield from dotted_keys(value, f"{place}{key}.")
+    return [key for key, _ in entries(nested) if key.rpartition(".")[2] not in LABELS]

@@ -13,9 +13,9 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from nglab.errors import InputError
 from nglab.optimizers.schedules.rate import FixedRate, Rate, TableRate
 from nglab.settings.fields import setting
+from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +39,8 @@ class Schedule(ABC):
     def check(self, key: str, run: Any) -> None:
         """InputError where the rate never gets to its full value."""
         steps = round(run.train.passes * (run.data.train_examples // run.optimizer.batch_size))
-        if self.warm_up > steps:
-            raise InputError(
-                f"{key}.warm_up={self.warm_up}: must be at most {steps}, the run's steps"
-            )
+        right = f"at most {steps}, the run's steps"
+        demand(self.warm_up <= steps, f"{key}.warm_up", self.warm_up, right)
 
     def factor(self, step: Tensor, steps: int) -> Tensor:
         """factor(k) for k = `step`, of `steps` in all: in (0, 1], float64."""
