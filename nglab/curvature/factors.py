@@ -21,13 +21,14 @@ class Factors(Held):
 
     `inputs[g]` and `errors[g]` are `[layers, ..., n, n]` for each group g of layers. All of one size n lie in one
     tensor of `stacks`, so that one batched factorisation serves them. Entries below the diagonals may have no
-    meaning: `of_layer` gives whole matrices.
+    meaning: `of_layer` gives whole matrices. `sides`: 1 for Λ_i alone, `errors` is empty then.
     """
 
-    def __init__(self, params: Layers) -> None:
+    def __init__(self, params: Layers, sides: int = 2) -> None:
         self.network = params.network
-        sizes = [w.shape[-1] for w in params.stacks] + [w.shape[-2] for w in params.stacks]
-        counts = [len(w) for w in params.stacks] * 2
+        axes = (-1, -2)[:sides]  # Λ_i is as large as W_i has columns, Λ̃_i as it has rows
+        sizes = [w.shape[axis] for axis in axes for w in params.stacks]
+        counts = [len(w) for w in params.stacks] * sides
         self.of_size = {n: 0 for n in sizes}
         self._places = []  # of each side of each group: its size and where in the stack of that size it lies
         for n, count in zip(sizes, counts, strict=True):
@@ -43,13 +44,13 @@ class Factors(Held):
         """Of something `[layers, ...]` for every stack, the views that belong to Λ and to Λ̃ of each group."""
         by_size = dict(zip(self.of_size, stacks, strict=True))
         views = [by_size[n][place] for n, place in self._places]
-        half = len(views) // 2
-        return views[:half], views[half:]
+        groups = len(self.network.groups)
+        return views[:groups], views[groups:]
 
     def measure_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
         """Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩, Λ̃_i = ⟨e_i e_iᵀ⟩ (Eqs. 14, 15, 20), on and above the diagonals.
 
-        From the layer inputs, and the errors of sampled targets, `[(batch,) rows, n]` for each group.
+        From the layer inputs and the errors of sampled targets (none for Λ alone), `[(batch,) rows, n]` for each group.
         """
         for side, rows_of in zip(self.batched, (inputs, errors), strict=True):
             for out, rows in zip(side, rows_of, strict=True):
@@ -64,13 +65,12 @@ class Factors(Held):
         for mine, theirs in zip(self.stacks, other.stacks, strict=True):
             mine.copy_(theirs)
 
-    def of_layer(self, i: int) -> tuple[Tensor, Tensor]:
-        """Λ and Λ̃ of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
+    def of_layer(self, i: int) -> tuple[Tensor, ...]:
+        """Λ and Λ̃, as far as there are, of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
         g, k = next(
             (g, group.index(i)) for g, group in enumerate(self.network.groups) if i in group
         )
-        inputs, errors = self.inputs[g][k], self.errors[g][k]
-        return symmetric(inputs), symmetric(errors)
+        return tuple(symmetric(side[g][k]) for side in (self.inputs, self.errors) if side)
 
     def held(self) -> list[Tensor]:
         return self.stacks
