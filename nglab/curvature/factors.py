@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nglab.networks import products
 from nglab.networks.layers import Layers, as_batch
+from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Held
 
 BLOCK = 64
@@ -56,6 +57,18 @@ class Factors(Held):
             for out, rows in zip(side, rows_of, strict=True):
                 second_moment_above(rows, out)
 
+    def add_squares_(self, layers: Layers, keep: float = 1.0) -> None:
+        """Λ_i ← keep Λ_i + V_iᵀV_i and Λ̃_i ← keep Λ̃_i + V_i V_iᵀ with V_i `[..., n_i, m_i]` of `layers`, whole."""
+        rows = layers.batched, [v.mT for v in layers.batched]
+        for side, rows_of in zip(self.batched, rows, strict=True):
+            for out, v in zip(side, rows_of, strict=True):
+                add_outer_(out, v, v, keep=keep)
+
+    def multiply_(self, layers: Layers, product: Layers, out: Layers) -> None:
+        """out ← Λ̃_i V_i Λ_i for V_i of `layers`, V_i Λ_i where there is Λ_i alone; `product` is overwritten."""
+        inputs, errors = self.batched
+        both_sides_(errors, layers, inputs, product, out)
+
     def average_(self, other: "Factors", weight: Tensor) -> None:
         """Become (1 − weight) · this + weight · other, the weight `[...]`."""
         for mine, theirs in zip(self.stacks, other.stacks, strict=True):
@@ -74,6 +87,25 @@ class Factors(Held):
 
     def held(self) -> list[Tensor]:
         return self.stacks
+
+
+def both_sides_(
+    left: Sequence[Tensor], layers: Layers, right: Sequence[Tensor], product: Layers, out: Layers
+) -> None:
+    """out ← A_i V_i B_i for V_i of `layers`, A and B as `Factors.batched` has them; V_i B_i where `left` is empty.
+
+    `product` is overwritten; where `left` is not empty `out` may be `layers`.
+    """
+    middle = layers.batched
+    if left:
+        middle = product.batched
+        _multiply_(left, layers.batched, middle)
+    _multiply_(middle, right, out.batched)
+
+
+def _multiply_(left: Sequence[Tensor], right: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    for a, b, product in zip(left, right, out, strict=True):
+        (products.mm if product.dim() == 2 else products.bmm)(a, b, out=product)
 
 
 def symmetric(above: Tensor) -> Tensor:

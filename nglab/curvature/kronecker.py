@@ -10,7 +10,6 @@ from nglab.curvature.batch import Batch
 from nglab.curvature.factors import Factors
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.curvature.solvers.solver import Solver
-from nglab.networks import products
 from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
@@ -133,12 +132,7 @@ class Kronecker(Metric):
             self.solver.invert_(a, share, spare, info)
 
     def multiply_(self, state: KroneckerState, gradient: Layers, out: Layers) -> None:
-        on_inputs, on_errors = state.work.inverses.batched
-        left = gradient.batched
-        if on_errors:
-            left = state.work.product.batched
-            _multiply_(on_errors, gradient.batched, left)
-        _multiply_(left, on_inputs, out.batched)
+        state.work.inverses.multiply_(gradient, state.work.product, out)
 
     def _refreshes(self, state: KroneckerState) -> bool:
         return (state.steps - 1) % self.refresh == 0
@@ -158,12 +152,6 @@ class Kronecker(Metric):
             pi = pi_of(inputs, errors)
             torch.mul(root, pi, out=on_inputs)
             torch.div(root, pi, out=on_errors)
-
-
-def _multiply_(left: list[Tensor], right: list[Tensor], out: list[Tensor]) -> None:
-    """out ← left right for every group."""
-    for a, b, product in zip(left, right, out, strict=True):
-        (products.mm if product.dim() == 2 else products.bmm)(a, b, out=product)
 
 
 def pi_of(inputs: Tensor, errors: Tensor) -> Tensor:
