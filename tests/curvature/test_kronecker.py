@@ -8,6 +8,8 @@ from torch.testing import assert_close
 
 from nglab.curvature.batch import Batch
 from nglab.curvature.kronecker import pi_of
+from nglab.curvature.solvers.cholesky import Cholesky
+from nglab.curvature.solvers.randomized_svd import RandomizedSVD
 from nglab.errors import InputError
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
@@ -124,6 +126,19 @@ def test_what_cannot_be_inverted_is_tried_anew_at_the_next_step_and_the_other_re
             if at is not None:
                 d, g = (v[r] for v in directions[k])
                 assert_close(d, direction(g, *(a[r] for a in factors[at]), 0.0))
+
+
+@NAMES
+@pytest.mark.parametrize("sides", ["both", "inputs"])
+def test_a_randomized_svd_of_full_rank_gives_what_cholesky_gives(name, sides):
+    network, split = NETWORKS[name], "pi" if sides == "both" else "equal"
+    svd = RandomizedSVD(rank=8, oversample=0, power_steps=2, seed=0)  # no factor is larger than 6
+    runs = [
+        steps(kronecker(0.6, 2, split, solver, sides), network, 4) for solver in (svd, Cholesky())
+    ]
+    for (_, solved, ours, _), (_, _, theirs, _) in zip(*runs, strict=True):
+        assert solved
+        assert_close(ours, theirs)
 
 
 def test_one_side_splits_nothing():
