@@ -45,7 +45,7 @@ OPTIMIZERS = {
     ),
     "line": lambda stacked: natural_gradient(M, step_rule=Line(previous=True, examples=9)),
     "layerwise": lambda stacked: natural_gradient(M, step_rule=Layerwise(True, None, 2.0)),
-    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5)),
+    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5, targets="sampled")),
 }
 
 
