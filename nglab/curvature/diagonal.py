@@ -45,8 +45,8 @@ class Diagonal(Metric):
 
     average: Share = setting("what the running average of diag F keeps; 0: this batch")
     power: Annotated[float, Gt(0), Le(1)] = setting("1: the natural gradient; 0.5: as Adam's")
-    targets: Literal["sampled", "true"] = setting(
-        "whose errors make diag F: sampled from the model, or true: the empirical Fisher's"
+    targets: Literal["sampled", "data"] = setting(
+        "whose errors make diag F: sampled from the model, or data: the empirical Fisher's"
     )
 
     @property

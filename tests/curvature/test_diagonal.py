@@ -11,7 +11,7 @@ from nglab.likelihoods.gaussian import Gaussian
 
 @pytest.mark.parametrize("name", ["square", "unequal ends", "tanh with bias"])
 @pytest.mark.parametrize(("average", "power"), [(0.0, 1.0), (0.6, 0.5)])
-@pytest.mark.parametrize("targets", ["sampled", "true"])
+@pytest.mark.parametrize("targets", ["sampled", "data"])
 def test_it_divides_by_the_mean_squares_of_the_gradients(name, average, power, targets):
     """Averaged as a plain loop does, keep = min(1 − 1/k, average)."""
     network, examples = NETWORKS[name], 9
@@ -28,7 +28,7 @@ def test_it_divides_by_the_mean_squares_of_the_gradients(name, average, power, t
         metric.multiply_(state, batch.gradient, out)
         noise = torch.empty(2, examples, network.widths[-1]).double()
         noise.normal_(generator=noise_generator)
-        if targets == "true":  # whose noise is that of the data
+        if targets == "data":  # whose noise is that of the data
             noise = (y - network_output(network, list(params), x)[-1]).unsqueeze(0)
         gradients, _, _, now = gradient_and_factors(network, list(params), x, y, noise)
         keep = min(1 - 1 / k, average)
