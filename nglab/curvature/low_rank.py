@@ -48,9 +48,9 @@ class LowRank(Metric):
     the k leading eigenvectors of C, each times the root of its eigenvalue, take the place of all.
     """
 
-    decay: Share = setting("γ: what the running covariance keeps at a step", paper="0.995")
-    rank: Count = setting("k: eigenvectors that are kept", paper="5")
-    every: Count = setting("b: steps from one eigendecomposition to the next", paper="50")
+    decay: Share = setting("γ: what the running covariance keeps at a step")
+    rank: Count = setting("k: eigenvectors that are kept")
+    every: Count = setting("b: steps from one eigendecomposition to the next")
     blocks: Literal["unit", "layer"] = setting(
         "of C: the weights into a unit, or those of a layer", paper="unit"
     )

@@ -78,8 +78,8 @@ class SampleSpace(Metric):
         size, optimizer = f"{key.rpartition('.')[0]}.batch_size", run.optimizer
         sets = {"exact": run.arch.widths[-1], "sampled": optimizer.samples, "data": 1}[self.targets]
         right = (
-            f"at most {MOST // sets}: {key}.targets={self.targets} makes {sets} unknowns "
-            f"an example, in a system of at most {MOST}"
+            f"at most {MOST // sets}: {key}.targets={self.targets} makes {sets} unknowns an example, "
+            f"of {MOST} in all; sampled makes {optimizer.samples} ({size.rpartition('.')[0]}.samples), data 1"
         )
         demand(optimizer.batch_size * sets <= MOST, size, optimizer.batch_size, right)
 
