@@ -39,7 +39,7 @@ class Diagonal(Metric):
     """C is diag F, the mean square of every entry of e_i x_{i-1}ᵀ: D = G / (diag F + λ)^power.
 
     diag F_i = (E∘E)ᵀ(X∘X) / M with the errors E of targets sampled from the model, their mean over K; or with those of
-    the true targets, which make the diagonal of the empirical Fisher (Martens 2014, §10 and §11). A running average
+    the true targets, which make the diagonal of the empirical Fisher (Martens 2014, §7). A running average
     has keep = min(1 − 1/k, average) at step k.
     """
 

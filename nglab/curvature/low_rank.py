@@ -42,10 +42,11 @@ class LowRankState:
 
 @dataclass(frozen=True)
 class LowRank(Metric):
-    """C_t = Σ γ^{t−τ} g_τ g_τᵀ / Σ γ^{t−τ} block by block, g_τ the gradient of step τ's batch (Le Roux et al. 2008, §3).
+    """C_t = Σ γ^{t−τ} g_τ g_τᵀ / Σ γ^{t−τ} block by block, g_τ the gradient of step τ's batch.
 
-    With the last gradient g = X y in its range, D = X (XᵀX + λI)⁻¹ y. X holds at most k + b columns: where it is full,
-    the k leading eigenvectors of C, each times the root of its eigenvalue, take the place of all.
+    With C = X Xᵀ and the last gradient g = X y in its range, D = X (XᵀX + λI)⁻¹ y. X holds at most k + b columns: where
+    it is full, the k leading eigenvectors of C, each times the root of its eigenvalue, take the place of all (Le Roux,
+    Manzagol & Bengio 2008).
     """
 
     decay: Share = setting("γ: what the running covariance keeps at a step")

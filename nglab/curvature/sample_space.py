@@ -57,7 +57,7 @@ class SampleSpace(Metric):
              for each example and column of a root of F_R = S Sᵀ. The true error e_L = S w lies in its range, so that
              D = Jᵀ S (Sᵀ J Jᵀ S / M + λI)⁻¹ w / M
     sampled  the Fisher from K targets an example: D = (G − Uᵀ (U Uᵀ + KMλI)⁻¹ U G) / λ
-    data     the empirical Fisher of the data's own targets (Martens 2014, §11): D = Uᵀ (U Uᵀ + MλI)⁻¹ 1
+    data     the empirical Fisher of the data's own targets (Martens 2014, §7): D = Uᵀ (U Uᵀ + MλI)⁻¹ 1
 
     The system costs (S·M)³/3 multiply-adds, what it is made of (S·M)² n_i + M² n_{i-1} a layer.
     """

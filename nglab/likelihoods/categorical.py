@@ -43,10 +43,10 @@ class Categorical(Likelihood):
         return softmax_jacobian_times(z.softmax(-1), u)
 
     def fisher_root(self, z: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-        """S = (I − p 1ᵀ) diag √p, and w = e_L / √p: of S Sᵀ = diag p − p pᵀ, since Σ p = 1; of S w = e_L, as Σ e_L = 0."""
+        """S = (I − p 1ᵀ) diag √p and w = e_L / √p: S Sᵀ = diag p − ppᵀ as Σ p = 1, S w = e_L as Σ e_L = 0."""
         p = z.softmax(-1).clamp(min=torch.finfo(z.dtype).tiny)
         root = p.sqrt()
-        columns = torch.diag_embed(root) - root.unsqueeze(-1) * p.unsqueeze(-2)  # [..., M, column, n]
+        columns = torch.diag_embed(root) - root.unsqueeze(-1) * p.unsqueeze(-2)
         return columns.movedim(-2, -3), (error / root).mT
 
     def sample_error(self, z: Tensor, generators: Sequence[torch.Generator], out: Tensor) -> Tensor:

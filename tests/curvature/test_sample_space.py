@@ -91,8 +91,7 @@ def test_a_system_that_is_not_positive_definite_is_reported():
     [
         (["optimizer.batch_size=600"], "at most 500: .*targets=exact makes 20"),
         (
-            ["optimizer.metric.targets=sampled", "optimizer.samples=9"]
-            + ["optimizer.batch_size=2000"],
+            "optimizer.metric.targets=sampled optimizer.samples=9 optimizer.batch_size=2000".split(),
             "at most 1111",
         ),
     ],
