@@ -18,6 +18,7 @@ from nglab.runs.config import check
 from nglab.settings.composing import compose
 
 DAMPING, K = 1e-2, 3
+SAMPLED = ["optimizer.metric.targets=sampled", "optimizer.samples=9"]
 every_case = pytest.mark.parametrize("name", CASES)
 every_kind = pytest.mark.parametrize("targets", ["exact", "sampled", "data"])
 
@@ -91,7 +92,7 @@ def test_a_system_that_is_not_positive_definite_is_reported():
     [
         (["optimizer.batch_size=600"], "at most 500: .*targets=exact makes 20"),
         (
-            "optimizer.metric.targets=sampled optimizer.samples=9 optimizer.batch_size=2000".split(),
+            [*SAMPLED, "optimizer.batch_size=2000"],
             "at most 1111",
         ),
     ],
