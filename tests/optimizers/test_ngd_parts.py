@@ -56,7 +56,7 @@ METRICS = {
         kronecker(solver=RandomizedSVD(8, 0, 1, 0), split="pi"),
         kronecker_directions("pi"),
     ),
-    "diagonal": (Diagonal(0.0, 1.0), diagonal_directions),
+    "diagonal": (Diagonal(0.0, 1.0, "sampled"), diagonal_directions),
 }
 
 
