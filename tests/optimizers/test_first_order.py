@@ -116,6 +116,6 @@ def test_the_weights_of_a_mean_are_those_without_bias_in_float32_too():
         torch.tensor([0.9, 0.999], dtype=torch.float64),
     )
     for k in range(1, 5000):
-        found = torch.stack(weights.advance_(params[0])).flatten()
+        found = torch.stack(weights.advance_()).flatten()
         assert found.dtype == torch.float32
         assert_close(found, ((1 - keep) / (1 - keep**k)).float(), rtol=1e-6, atol=0)

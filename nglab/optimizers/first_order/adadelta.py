@@ -17,7 +17,7 @@ class AdaDelta(FirstOrder):
     """S ← ρ S + (1 − ρ) G², D = G √(U + ε) / √(S + ε), U ← ρ U + (1 − ρ) D², W ← W + α D (Zeiler 2012, Alg. 1)."""
 
     kept: ClassVar[int] = 2
-    anew: ClassVar[int] = 2
+    anew: ClassVar[int] = 3
 
     rho: Share = setting("ρ, the share of both mean squares that a step keeps", paper="0.95")
     eps: Positive = setting("ε, added to both mean squares", paper="1e-6")
@@ -30,10 +30,10 @@ class AdaDelta(FirstOrder):
     ) -> tuple[Layers, FirstOrderState]:
         state.gradient_(params, x, y)
         alpha, (new, eps) = state.rate.advance_(), state.work.settings
-        for w, g, root, s, u in state.pieces(params):
-            s.lerp_(torch.mul(g, g, out=root), new)  # S ← ρ S + (1 − ρ) G²
-            g.div_(torch.add(s, eps, out=root).sqrt_())
-            d = g.mul_(torch.add(u, eps, out=root).sqrt_())  # D = G √(U + ε) / √(S + ε)
+        for w, g, square, ratio, s, u in state.pieces(params):
+            s.lerp_(torch.mul(g, g, out=square), new)  # S ← ρ S + (1 − ρ) G²
+            torch.add(u, eps, out=ratio).div_(torch.add(s, eps, out=square))
+            d = g.mul_(ratio.sqrt_())  # D = G √(U + ε) / √(S + ε)
             w.addcmul_(d, alpha)
-            u.lerp_(torch.mul(d, d, out=root), new)  # U ← ρ U + (1 − ρ) D²
+            u.lerp_(torch.mul(d, d, out=square), new)  # U ← ρ U + (1 − ρ) D²
         return params, state

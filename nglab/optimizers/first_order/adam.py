@@ -9,9 +9,18 @@ from torch import Tensor
 
 from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
+from nglab.networks.scratch import Scratch
 from nglab.optimizers.first_order.first_order import FirstOrder, FirstOrderState, Number
 from nglab.optimizers.optimizer import Streams, Task
 from nglab.settings.fields import Positive, Share, setting
+
+
+class Shares(Scratch):
+    """β `[..., n, 1, 1]` in float64, and c_k, of the type of the weights, with a view for each β."""
+
+    def __init__(self, keep: Tensor, like: Tensor) -> None:
+        self.keep, self.new = keep, torch.empty_like(keep, dtype=like.dtype)
+        self.views = self.new.unbind(-3)
 
 
 @dataclass
@@ -21,19 +30,20 @@ class Weights:
     x̂ ← x̂ + c_k (x − x̂) is Adam's m / (1 − β^k) with m ← β m + (1 − β) x: its bias never arises (§3).
     """
 
-    keep: Tensor  # β `[..., n, 1, 1]`
-    total: Tensor  # 1 / c_k = Σ_{j<k} β^j, float64 like β: near 1/(1 − β) its last digits count
+    total: Tensor  # 1 / c_k = Σ_{j<k} β^j, float64: near 1/(1 − β) its last digits count
+    shares: Shares
 
     @classmethod
     def of(cls, keep: Sequence[Number], params: Layers) -> "Weights":
         per_replica = params[0].new_zeros(params.leading, dtype=torch.float64)
         beta = torch.stack([each(value, per_replica) for value in keep], -1)[..., None, None]
-        return cls(beta, torch.zeros_like(beta))
+        return cls(torch.zeros_like(beta), Shares(beta, params[0]))
 
-    def advance_(self, like: Tensor) -> tuple[Tensor, ...]:
-        """c_k of this step for each β, `[..., 1, 1]`, of the type of `like`."""
-        self.total.mul_(self.keep).add_(1)
-        return self.total.reciprocal().to(like.dtype).unbind(-3)
+    def advance_(self) -> tuple[Tensor, ...]:
+        """c_k of this step for each β, `[..., 1, 1]`; good until the next."""
+        self.total.mul_(self.shares.keep).add_(1)
+        torch.reciprocal(self.total, out=self.shares.new)
+        return self.shares.views
 
 
 @dataclass
@@ -65,7 +75,7 @@ class Adam(FirstOrder):
     ) -> tuple[Layers, AdamState]:
         state.gradient_(params, x, y)
         alpha, (eps,) = state.rate.advance_(), state.work.settings
-        first, second = state.weights.advance_(params[0])
+        first, second = state.weights.advance_()
         for w, g, m, v in state.pieces(params):
             m.lerp_(g, first)  # m̂
             v.lerp_(g.mul_(g), second)  # v̂
