@@ -59,8 +59,9 @@ class Kronecker(Metric):
     running averages of both, with keep = min(1 − 1/k, average) at step k (Martens & Grosse 2015, §5 and §6.3).
     On the side of the inputs alone C_ii = Λ_i ⊗ I, and (C + λI)⁻¹ G is G_i (Λ_i + λI)⁻¹: no targets are sampled.
 
-    With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …; a network whose factors could not be
-    inverted then has them made anew at each step until they can.
+    With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast while
+    they are few, at most one step in ten later than the last (ours). A network whose factors could not be inverted then
+    has them made anew at each step until they can.
     """
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
@@ -110,6 +111,8 @@ class Kronecker(Metric):
             torch.all(state.work.info == 0, 0, out=state.solved)
         elif state.again:
             self._make_missing_inverses_(state, damping)
+        else:
+            return state.solved
         if self.refresh > 1:
             state.again = not state.solved.all()
         return state.solved
@@ -135,7 +138,10 @@ class Kronecker(Metric):
         state.work.inverses.multiply_(gradient, state.work.product, out)
 
     def _refreshes(self, state: KroneckerState) -> bool:
-        return (state.steps - 1) % self.refresh == 0
+        interval = self.refresh
+        if state.work.averaged:
+            interval = min(interval, 1 + (state.steps - 1) // 10)
+        return (state.steps - 1) % interval == 0
 
     def _share_(self, work: Work, damping: Tensor) -> None:
         """What of λ `[...]` falls on each factor: √λ, or π√λ on Λ and √λ/π on Λ̃; all of it on Λ alone."""

@@ -62,13 +62,17 @@ def test_averages_are_those_of_a_plain_loop(name):
 
 
 @NAMES
-@pytest.mark.parametrize("average", [0.0, 0.6])
-def test_inverses_are_made_every_t_steps(name, average):
-    """T = 3: with the factors and the λ of the steps 1 and 4, and the gradient of every step."""
+@pytest.mark.parametrize(
+    ("average", "made_at"),
+    [(0.0, range(1, 25, 3)), (0.6, [*range(1, 11), *range(11, 20, 2), 22])],
+)
+def test_inverses_are_made_every_t_steps(name, average, made_at):
+    """T = 3: with the factors and the λ of those steps, and the gradient of every step; averages sooner at first."""
     network, anew = NETWORKS[name], None
-    every_step = [m for m, *_ in steps(kronecker(average), network, 5)]
-    for k, (_, _, out, reference) in enumerate(steps(kronecker(average, refresh=3), network, 5)):
-        anew = (every_step[k], 0.1 + k) if k % 3 == 0 else anew
+    every_step = [m for m, *_ in steps(kronecker(average), network, 24)]
+    kept = enumerate(steps(kronecker(average, refresh=3), network, 24), 1)
+    for k, (_, _, out, reference) in kept:
+        anew = (every_step[k - 1], 0.1 + k - 1) if k in made_at else anew
         for i, g in enumerate(reference[0]):
             assert_close(out[i], direction(g, *anew[0][i], anew[1]))
 
