@@ -59,9 +59,9 @@ class Kronecker(Metric):
     running averages of both, with keep = min(1 − 1/k, average) at step k (Martens & Grosse 2015, §5 and §6.3).
     On the side of the inputs alone C_ii = Λ_i ⊗ I, and (C + λI)⁻¹ G is G_i (Λ_i + λI)⁻¹: no targets are sampled.
 
-    With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast while
-    they are few, at most one step in ten later than the last (ours). A network whose factors could not be inverted then
-    has them made anew at each step until they can.
+    With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast
+    while they are few, at most one step in ten later than the last (ours). A network whose factors could not be
+    inverted then has them made anew at each step until they can.
     """
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
