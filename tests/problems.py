@@ -75,6 +75,7 @@ def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
         "batch_size": batch_size,
         "schedule": CONSTANT,
         "samples": 1,
+        "gradient_average": 0.0,
         "metric": kronecker(),
         "damping": rule,
         "step_rule": Paper(),

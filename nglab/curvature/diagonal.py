@@ -1,7 +1,7 @@
 """The diagonal of the Fisher, or of the empirical Fisher, as a metric."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -42,6 +42,8 @@ class Diagonal(Metric):
     the true targets, which make the diagonal of the empirical Fisher (Martens 2014, §7). A running average
     has keep = min(1 − 1/k, average) at step k.
     """
+
+    any_gradient: ClassVar[bool] = True
 
     average: Share = setting("what the running average of diag F keeps; 0: this batch")
     power: Annotated[float, Gt(0), Le(1)] = setting("1: the natural gradient; 0.5: as Adam's")

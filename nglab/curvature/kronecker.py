@@ -1,7 +1,7 @@
 """The Kronecker-factored Fisher as a metric: block diagonal, F_ii = Λ_i ⊗ Λ̃_i (Eq. 20)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -63,6 +63,8 @@ class Kronecker(Metric):
     while they are few, at most one step in ten later than the last (ours). A network whose factors could not be
     inverted then has them made anew at each step until they can.
     """
+
+    any_gradient: ClassVar[bool] = True
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
     refresh: Count = setting("the inverses are made anew every this many steps", paper="1")

@@ -71,6 +71,10 @@ class SampleSpace(Metric):
         return self.targets == "sampled"
 
     @property
+    def any_gradient(self) -> bool:  # type: ignore[override]
+        return self.targets == "sampled"
+
+    @property
     def capturable(self) -> bool:
         return self.targets != "exact"  # the host looks for errors of eigenvalues
 

@@ -21,10 +21,13 @@ from nglab.curvature.diagonal import Diagonal
 from nglab.curvature.solvers.conjugate_gradient import ConjugateGradient
 from nglab.curvature.solvers.pseudo_inverse import PseudoInverse
 from nglab.curvature.solvers.randomized_svd import RandomizedSVD
+from nglab.errors import InputError
 from nglab.optimizers.steps.layerwise import Layerwise
 from nglab.optimizers.steps.line import Line
 from nglab.optimizers.steps.paper import Paper
 from nglab.optimizers.steps.two_level import TwoLevel
+from nglab.runs.config import check
+from nglab.settings.composing import compose
 
 M, DAMPING, ALPHA = 24, 0.1, 0.7
 
@@ -145,3 +148,41 @@ def test_three_steps_are_those_of_a_plain_loop(metric, step, name):
         for ours, theirs in zip(params, weights, strict=True):
             assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
         assert_close(state.reduction_ratio, actual / predicted, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", STEPS)
+def test_the_direction_of_a_mean_gradient_is_that_of_a_plain_loop(rule):
+    """keep = min(1 − 1/k, β); what the step rule is told of the slope stays this batch's own."""
+    network, keep = NETWORKS["tanh with bias"], 0.6
+    rule, reference_step = STEPS[rule]
+    optimizer = natural_gradient(
+        M, lr=ALPHA, samples=2, damping=ConstantDamping(DAMPING), step_rule=rule,
+        gradient_average=keep,
+    )  # fmt: skip
+    params, noise_generator = random_params(network), rng(5)
+    state = optimizer.init(task_of(network), params, lambda purpose: [rng(5)])
+    weights, mean = [w.clone() for w in params], None
+    previous = torch.zeros_like(flat(weights))
+    for k in range(1, 5):
+        x, y = random_batch(network, M, seed=10 * k)
+        noise = torch.empty(2, M, network.widths[-1]).double().normal_(generator=noise_generator)
+        gradients, *factors = gradient_and_factors(network, weights, x, y, noise)
+        share = min(1 - 1 / k, keep)
+        mean = gradients if mean is None else [
+            share * old + (1 - share) * new for old, new in zip(mean, gradients, strict=True)
+        ]  # fmt: skip
+        d = list(kronecker_directions("equal")(mean, *factors))
+        jacobian = output_jacobian(network, weights, x)
+        previous, _ = reference_step(d, flat(gradients), previous, jacobian, network.depth)
+        moved = zip(weights, previous.split([w.numel() for w in weights]), strict=True)
+        weights = [w + part.view_as(w) for w, part in moved]
+        params, state = optimizer.step(params, state, x, y)
+        for ours, theirs in zip(params, weights, strict=True):
+            assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["sample_space", "low_rank"])
+def test_a_metric_of_the_batchs_own_gradient_takes_no_mean_of_several(metric):
+    words = [f"optimizer/metric={metric}", "optimizer.gradient_average=0.5", "arch=square"]
+    with pytest.raises(InputError, match=r"gradient_average=0\.5: must be 0"):
+        check(compose(["optimizer=ngd", *words]))
