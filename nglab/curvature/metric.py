@@ -43,7 +43,7 @@ class Metric(ABC):
 
     @abstractmethod
     def multiply_(self, state: Any, gradient: Layers, out: Layers) -> None:
-        """out ← (C + λI)⁻¹ G."""
+        """out ← (C + λI)⁻¹ G, with G the gradient of the batch that was taken in."""
 
 
 def weight_of_batch(average: Tensor, steps: int) -> Tensor:

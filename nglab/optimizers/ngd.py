@@ -91,7 +91,7 @@ class NGD(Optimizer):
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.nan,
-            generators=list(streams("sampled targets")),
+            generators=list(streams("sampled targets")) if samples else [],
             batch=batch,
             moves=Moves(params),
         )

@@ -24,6 +24,7 @@ from nglab.curvature.solvers.randomized_svd import RandomizedSVD
 from nglab.optimizers.steps.layerwise import Layerwise
 from nglab.optimizers.steps.line import Line
 from nglab.optimizers.steps.paper import Paper
+from nglab.optimizers.steps.two_level import TwoLevel
 
 M, DAMPING, ALPHA = 24, 0.1, 0.7
 
@@ -32,8 +33,8 @@ def kronecker_directions(split):
     def directions(gradients, factors_in, factors_out, diagonals):
         for g, a, b in zip(gradients, factors_in, factors_out, strict=True):
             pi = (a.diagonal().mean() / b.diagonal().mean()).sqrt() if split == "pi" else 1.0
-            damped_in = a + pi * DAMPING**0.5 * torch.eye(len(a))
-            damped_out = b + DAMPING**0.5 / pi * torch.eye(len(b))
+            damped_in = a + pi * DAMPING**0.5 * torch.eye(len(a), dtype=a.dtype)
+            damped_out = b + DAMPING**0.5 / pi * torch.eye(len(b), dtype=b.dtype)
             yield torch.linalg.inv(damped_out) @ g @ torch.linalg.inv(damped_in)
 
     return directions
@@ -55,7 +56,7 @@ METRICS = {
         kronecker(solver=RandomizedSVD(8, 0, 1, 0), split="pi"),
         kronecker_directions("pi"),
     ),
-    "diagonal": (Diagonal(0.0, 1.0), diagonal_directions),
+    "diagonal": (Diagonal(0.0, 1.0, "sampled"), diagonal_directions),
 }
 
 
@@ -85,10 +86,30 @@ def subspace_step(layerwise, momentum, examples=M, damping_factor=1.0):
     return step
 
 
+def two_level_step(coarse, momentum, examples=M):
+    """K-FAC's step along D + Z (ZᵀFZ + λ ZᵀZ)⁻¹ Zᵀ g, by dense matrices."""
+
+    def step(d, g, previous, jacobian, depth):
+        z = d if coarse == "directions" else [torch.ones_like(w) for w in d]
+        z = torch.stack([flat([w * (i == j) for j, w in enumerate(z)]) for i in range(depth)], 1)
+        rows = jacobian[:examples].flatten(0, 1)
+        fisher = rows.T @ rows / min(examples, M)
+        share = torch.linalg.solve(z.T @ fisher @ z + DAMPING * z.T @ z, z.T @ g)
+        corrected = [flat(d) + z @ share]
+        return subspace_step(False, momentum, examples)(corrected, g, previous, jacobian, depth)
+
+    return step
+
+
 STEPS = {
     "paper": (Paper(), paper_step),
     "line": (Line(False, None), subspace_step(False, False)),
     "line, previous": (Line(True, 7), subspace_step(False, True, 7)),
+    "two levels": (TwoLevel(False, 7, "directions"), two_level_step("directions", False, 7)),
+    "two levels, previous": (
+        TwoLevel(True, None, "constant"),
+        two_level_step("constant", True),
+    ),
     "layerwise": (Layerwise(False, 9, 1.0), subspace_step(True, False, 9)),
     "layerwise, previous": (Layerwise(True, None, 30.0), subspace_step(True, True, M, 30.0)),
 }

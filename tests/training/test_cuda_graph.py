@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from nglab.curvature.diagonal import Diagonal
+from nglab.curvature.sample_space import SampleSpace
 from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
@@ -67,7 +68,9 @@ OPTIMIZERS = {
     ),
     "line": lambda stacked: natural_gradient(M, step_rule=Line(previous=True, examples=9)),
     "layerwise": lambda stacked: natural_gradient(M, step_rule=Layerwise(True, None, 2.0)),
-    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5)),
+    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(0.0, 0.5, "sampled")),
+    "sample space": lambda stacked: natural_gradient(M, samples=2, metric=SampleSpace("sampled")),
+    "empirical Fisher": lambda stacked: natural_gradient(M, metric=SampleSpace("data")),
 }
 
 
