@@ -144,7 +144,7 @@ def main() -> None:
         curve.append(named | row)
     if run.out:
         head = not run.out.exists()
-        pd.DataFrame(curve).to_csv(run.out, mode="a", header=head, index=False, float_format="%.5g")
+        pd.DataFrame(curve).to_csv(run.out, mode="a", header=head, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
