@@ -98,18 +98,21 @@ class Linearised:
                 self._chain(by_direction, i + 1)
         return by_direction
 
-    def backward(self, u: Tensor) -> list[Tensor]:
-        """Jᵀ u: a list of `[..., k, n_i, m_i]`, summed over the examples."""
-        errors = self.errors(u)
+    def backward(self, u: Tensor, hidden: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Jᵀ u: a list of `[..., k, n_i, m_i]`, summed over the examples.
+
+        With `hidden` u_1 … u_{L-1} `[..., k, M, n_i]`, the J_iᵀ u_i are added, J_i the Jacobian of x_i.
+        """
+        errors = self.errors(u, hidden)
         return [
             e.mT @ x.unsqueeze(-3) for e, x in zip(errors, self.activations.inputs, strict=True)
         ]
 
-    def errors(self, u: Tensor) -> list[Tensor]:
+    def errors(self, u: Tensor, hidden: Sequence[Tensor] | None = None) -> list[Tensor]:
         """e_1 … e_L `[..., k, M, n_i]` that the output errors u leave (Eq. 8 of Bernacchia et al. 2018)."""
         errors = Errors(self.network, self.examples, u.shape[-3], self.params[0])
         errors.output.copy_(u)
-        return backward(self.network, self.params, self.activations, errors).sets
+        return backward(self.network, self.params, self.activations, errors, hidden).sets
 
     def hessian(
         self, v: Sequence[Tensor], e: Sequence[Tensor], output_curvature: Callable[[Tensor], Tensor]
