@@ -4,6 +4,7 @@ Martens (2010), Deep learning via Hessian-free optimization; Martens & Sutskever
 networks with Hessian-free optimization.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -15,38 +16,30 @@ from torch import Tensor
 from nglab.curvature.batch import Batch
 from nglab.curvature.damping.damping_rule import DampingRule, DampingState
 from nglab.curvature.ggn import LinearisedGGN
-from nglab.curvature.metric import is_zero
-from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers, to_vector
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.krylov_methods.backtracking import best_iterate, line_search
 from nglab.optimizers.krylov_methods.descent import Descent, descend
-from nglab.optimizers.krylov_methods.moves import Trial, mean_squares, take_
+from nglab.optimizers.krylov_methods.moves import Trial, demand_one, mean_squares, take_
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
 from nglab.settings.fields import Count, NonNegative, Positive, Share, setting
 
 
 class Work(Scratch):
-    """Memory of the passes, and the settings as tensors `[...]`."""
+    """Memory of the passes at W, and at W + δ."""
 
-    def __init__(self, settings: "HessianFree", params: Layers, batch: Batch) -> None:
-        per_replica = params[0].new_zeros(params.leading)
+    def __init__(self, params: Layers, batch: Batch) -> None:
         self.batch, self.trial = batch, Trial(params, batch)
-        self.tolerance = each(settings.tolerance, per_replica)
-        self.power = each(settings.power, per_replica)
-        self.warm_start = each(settings.warm_start, per_replica)
-        free = is_zero(settings.structural)
-        self.structural = None if free else each(settings.structural, per_replica)
 
 
 @dataclass
 class HessianFreeState:
-    """What a step leaves to the next, and to its diagnostics; `[...]` but for the solution."""
+    """What a step leaves to the next, and to its diagnostics."""
 
     rate: Rate  # α
     damping: DampingState  # λ
-    solution: Tensor  # where the last CG ended, `[..., P]`: not the step that was taken
+    solution: Tensor  # where the last CG ended, `[P]`: not the step that was taken
     reduction_ratio: Tensor  # ρ of the last step
     cg_steps: Tensor
     skipped_steps: Tensor
@@ -74,6 +67,7 @@ class HessianFree(Optimizer):
         "skipped_steps": "steps not taken so far: nowhere along them did the loss fall enough",
     }
     graph_steps: ClassVar[int] = 0  # how long CG and the searches go on is decided on the host
+    stackable: ClassVar[bool] = False  # rounding grows along CG
 
     lr: Annotated[float, Gt(0), Lt(2)] = setting(
         "share α of CG's solution; from 2 on a quadratic model predicts no decrease", paper="1"
@@ -91,16 +85,18 @@ class HessianFree(Optimizer):
     damping: DampingRule = setting("the rule of λ")
 
     def init(self, task: Task, params: Layers, streams: Streams) -> HessianFreeState:
-        per_replica = params[0].new_zeros(params.leading)
+        """Raises InputError where the network is a stack."""
+        demand_one("hessian_free", params)
+        zero = params[0].new_zeros(())
         batch = Batch(task.network, task.likelihood, params, self.batch_size, samples=0)
         return HessianFreeState(
-            self.schedule.start(each(self.lr, per_replica), task.steps),
-            self.damping.init(per_replica),
+            self.schedule.start(zero + self.lr, task.steps),
+            self.damping.init(zero),
             solution=torch.zeros_like(to_vector(params)),
-            reduction_ratio=per_replica.clone(),
-            cg_steps=per_replica.clone(),
-            skipped_steps=per_replica.clone(),
-            work=Work(self, params, batch),
+            reduction_ratio=zero.clone(),
+            cg_steps=zero.clone(),
+            skipped_steps=zero.clone(),
+            work=Work(params, batch),
         )
 
     def step(
@@ -110,46 +106,53 @@ class HessianFree(Optimizer):
         loss = work.batch.gradient_(params, x, y)
         gradient = to_vector(work.batch.gradient)  # −∇h
         descent = self._descend(params, state, gradient, y)
-        predicted = self._predicted(params, state, gradient, y, alpha, descent.last)
+        predicted = self._predicted(params, state, gradient, y, alpha * descent.last)
 
-        def loss_after(step: Tensor) -> Tensor:
-            return work.trial.loss(params, alpha.unsqueeze(-1) * step, x, y)
+        def loss_after(iterate: Tensor) -> float:
+            return work.trial.loss(params, alpha * iterate, x, y)
 
         best, loss_there, loss_at_last = best_iterate(descent.kept, loss_after)
-        slope = alpha * (gradient * best).sum(-1)
-        t, taken = line_search(best, slope, loss, loss_there, loss_after)
-        take_(params, torch.where(taken.unsqueeze(-1), (alpha * t).unsqueeze(-1) * best, 0.0))
-
-        torch.div(loss - loss_at_last, predicted, out=state.reduction_ratio)  # ρ
-        informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
-        self.damping.update_(state.damping, state.reduction_ratio, ~taken, informative)
-        state.solution.copy_(torch.where(finite(descent.last), descent.last, 0.0))
-        state.cg_steps.copy_(descent.steps)
-        state.skipped_steps += ~taken
+        slope = float(alpha * (gradient @ best))
+        t = line_search(best, slope, float(loss), loss_there, loss_after)
+        if t > 0:
+            take_(params, t * alpha * best)
+        self._settle_(state, descent, loss, loss_at_last, predicted, taken=t > 0)
         return params, state
+
+    def _settle_(
+        self, state: HessianFreeState, descent: Descent, loss: Tensor, loss_at_last: float,
+        predicted: Tensor, taken: bool,
+    ) -> None:  # fmt: skip
+        """What the next step and the record ask for."""
+        torch.div(loss - loss_at_last, predicted, out=state.reduction_ratio)  # ρ
+        sane = math.isfinite(loss_at_last)
+        failed = torch.full_like(loss, not (sane and taken), dtype=torch.bool)
+        informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
+        self.damping.update_(state.damping, state.reduction_ratio, failed, informative)
+        state.solution.copy_(descent.last if sane else torch.zeros_like(descent.last))
+        state.cg_steps.fill_(descent.steps)
+        state.skipped_steps += not taken
 
     def _descend(
         self, params: Layers, state: HessianFreeState, gradient: Tensor, y: Tensor
     ) -> Descent:
-        """CG on (G + λμS + λI) δ = −∇h."""
-        work, damping = state.work, state.damping.value
-        structural = None if work.structural is None else damping * work.structural
-        diagonal = mean_squares(work.batch) + damping.unsqueeze(-1)
-        scale = diagonal.pow_(-work.power.unsqueeze(-1)).unsqueeze(-1)  # P⁻¹
-        start = work.warm_start.unsqueeze(-1) * state.solution  # ζ δ_prev
-        curvature = self._curvature(params, work.batch, y, structural)
+        """CG on (G + λμS + λI) δ = −∇h from ζ δ_prev."""
+        damping = state.damping.value
+        structural = damping * self.structural if self.structural else None
+        curvature = self._curvature(params, state.work.batch, y, structural)
+        diagonal = mean_squares(state.work.batch) + damping
+        scale = diagonal.pow_(-self.power).unsqueeze(-1)  # P⁻¹
         return descend(
-            curvature, gradient, damping, start, lambda r: scale * r, work.tolerance, self.max_steps
-        )
+            curvature, gradient, damping, self.warm_start * state.solution, lambda r: scale * r,
+            self.tolerance, self.max_steps,
+        )  # fmt: skip
 
     def _predicted(
-        self, params: Layers, state: HessianFreeState, gradient: Tensor, y: Tensor,
-        alpha: Tensor, solution: Tensor,
-    ) -> Tensor:  # fmt: skip
-        """The decrease α ⟨−∇h, δ⟩ − ½ α² δᵀG δ of the model without damping."""
-        curved = self._curvature(params, state.work.batch, y, None) @ solution.unsqueeze(-1)
-        along, across = (gradient * solution).sum(-1), (solution * curved.squeeze(-1)).sum(-1)
-        return alpha * along - 0.5 * alpha**2 * across
+        self, params: Layers, state: HessianFreeState, gradient: Tensor, y: Tensor, step: Tensor
+    ) -> Tensor:
+        """The decrease ⟨−∇h, δ⟩ − ½ δᵀG δ of the model without damping."""
+        curvature = self._curvature(params, state.work.batch, y, None)
+        return step @ gradient - 0.5 * (step @ (curvature @ step))
 
     def _curvature(
         self, params: Layers, batch: Batch, y: Tensor, structural: Tensor | None
@@ -165,8 +168,3 @@ class HessianFree(Optimizer):
             "cg_steps": state.cg_steps,
             "skipped_steps": state.skipped_steps,
         }
-
-
-def finite(vector: Tensor) -> Tensor:
-    """Whether all of `[..., P]` is, `[..., 1]`."""
-    return vector.isfinite().all(-1, keepdim=True)
