@@ -62,6 +62,6 @@ def demand_one(method: str, params: Layers) -> None:
     """InputError for a stack of networks."""
     if params.leading:
         raise InputError(
-            f"optimizer={method}: rounding grows along its Krylov space, so that in a stack a network would not train as "
+            f"optimizer={method}: rounding grows along Krylov spaces, so that a network would not train in a stack as "
             "it does alone; a stack cannot be trained"
         )
