@@ -22,15 +22,21 @@ class Point:
 Function = Callable[[Tensor], Point]
 
 
-def bfgs(function: Function, start: Tensor, steps: int) -> tuple[Point, int]:
+def bfgs(
+    function: Function, start: Tensor, steps: int, least_gain: float = 0.0
+) -> tuple[Point, int]:
     """The last point of so many steps at most, and the steps taken; none of them raises f.
 
-    The approximate inverse Hessian starts as I. Without a step that satisfies Wolfe's conditions it is over.
+    The approximate inverse Hessian H starts as I. It is over where ½ ∇fᵀH ∇f, what its quadratic model would gain, is
+    less than `least_gain` times |f|, or no step satisfies Wolfe's conditions.
     """
     inverse = torch.eye(len(start), dtype=start.dtype, device=start.device)
     here = function(start)
     for taken in range(steps):
-        there = line_search_wolfe(function, here, -inverse @ here.slope)
+        direction = -inverse @ here.slope
+        if -0.5 * float(direction @ here.slope) < least_gain * abs(here.value):
+            return here, taken
+        there = line_search_wolfe(function, here, direction)
         if there is None:
             return here, taken
         inverse = updated(inverse, there.x - here.x, there.slope - here.slope)

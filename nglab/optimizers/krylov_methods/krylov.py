@@ -20,6 +20,9 @@ from nglab.optimizers.schedules.rate import Rate
 from nglab.settings.fields import Count, setting
 from nglab.settings.messages import demand
 
+LEAST_GAIN = 1e-4
+"""Of the loss: what a step of BFGS must promise. Ours: at less it fits the noise of its examples, at much cost."""
+
 
 class Work(Scratch):
     """The passes over the half of a batch that makes the subspace, and over the half that BFGS sees."""
@@ -58,7 +61,7 @@ class Krylov(Optimizer):
     columns: ClassVar[Mapping[str, str]] = {
         "directions": "vectors of the last step's basis",
         "bfgs_steps": "steps of BFGS in the last step",
-        "skipped_steps": "steps not taken so far: BFGS found nothing lower",
+        "skipped_steps": "steps not taken so far: BFGS had nothing to gain, or found nothing lower",
     }
     graph_steps: ClassVar[int] = 0  # how long BFGS goes on is decided on the host
     stackable: ClassVar[bool] = False  # rounding grows along the Krylov space
@@ -130,7 +133,9 @@ class Krylov(Optimizer):
             loss, descent = state.work.trial.gradient(params, step_of(variables), x, y)
             return Point(variables, loss, -scaling.mT @ (subspace.basis @ descent).double())
 
-        end, taken = bfgs(function, torch.zeros_like(subspace.curvature[0]), self.max_steps)
+        end, taken = bfgs(
+            function, torch.zeros_like(subspace.curvature[0]), self.max_steps, LEAST_GAIN
+        )
         return step_of(end.x), taken
 
     def _scaling(self, curvature: Tensor) -> Tensor:
