@@ -65,10 +65,13 @@ class Linearised:
         """
         rx: Tensor | None = None
         for i in range(first_layer, len(v)):
-            rz = self.activations.inputs[i].unsqueeze(-3) @ v[i].mT
+            last = i == len(v) - 1
+            rz, moved = layer_values(v[i], 2, self.examples, v[i].shape[-2], hidden=not last)
+            torch.matmul(self.activations.inputs[i].unsqueeze(-3), v[i].mT, out=rz)
             if rx is not None:
-                rz += rx @ self.params.without_bias[i].unsqueeze(-3).mT
-            rx = rz if i == len(v) - 1 else self._chain(rz.clone(), i + 1)
+                torch.matmul(rx, self.params.without_bias[i].unsqueeze(-3).mT, out=moved)
+                rz += moved
+            rx = rz if last else self._chain(moved.copy_(rz), i + 1)
             yield rx, rz
 
     def by_layer(self, d: Sequence[Tensor]) -> Tensor:
