@@ -62,9 +62,9 @@ def levenberg_marquardt(initial, least=1e-8) -> LevenbergMarquardt:
     return LevenbergMarquardt(initial, least, factor=1.5, interval=1)
 
 
-def kronecker(average=0.0, refresh=1, split="equal", solver=None) -> Kronecker:
+def kronecker(average=0.0, refresh=1, split="equal", solver=None, sides="both") -> Kronecker:
     """Eq. 20, unless said otherwise."""
-    return Kronecker(average, refresh, split, solver or Cholesky())
+    return Kronecker(average, refresh, split, sides, solver or Cholesky())
 
 
 def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
@@ -75,6 +75,7 @@ def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
         "batch_size": batch_size,
         "schedule": CONSTANT,
         "samples": 1,
+        "gradient_average": 0.0,
         "metric": kronecker(),
         "damping": rule,
         "step_rule": Paper(),

@@ -28,8 +28,8 @@ def forget_mine() -> None:
 def test_the_readmes_method_trains(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     for language, name in (
-        ("python", "mine/momentum.py"),
-        ("yaml", "mine/optimizer/momentum.yaml"),
+        ("python", "mine/signed.py"),
+        ("yaml", "mine/optimizer/signed.yaml"),
     ):
         (block,) = re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)
         file = tmp_path / name
@@ -37,7 +37,7 @@ def test_the_readmes_method_trains(tmp_path: Path) -> None:
         file.write_text(block)
     forget_mine()
     small = ["arch.widths=[5,5]", "data.train_examples=200", "train.passes=2", "out=there"]
-    command = ["run", "--config-dir", "mine", "optimizer=momentum", "optimizer.momentum=0.95"]
+    command = ["run", "--config-dir", "mine", "optimizer=signed", "optimizer.keep=0.95"]
     assert cli.main([*command, *small]) == 0
     losses = read_run(Path("there")).metrics.test_loss
     assert losses.iloc[-1] < losses.iloc[0]

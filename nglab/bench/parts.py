@@ -15,7 +15,7 @@ from nglab.bench.timing import Clock, Times, table
 from nglab.curvature import batch
 from nglab.curvature.kronecker import Kronecker
 from nglab.likelihoods.gaussian import Gaussian
-from nglab.optimizers.steps import paper
+from nglab.optimizers.steps import fixed
 
 FORWARD, AGAIN = "forward", "loss re-evaluation"
 REST = "update, ρ and λ"
@@ -30,7 +30,7 @@ CALLS: list[tuple[Any, str, str]] = [
     (Kronecker, "update_", "covariances"),
     (Kronecker, "invert_", "inverses"),
     (Kronecker, "multiply_", "products with the inverses"),
-    (paper, "slope", "products with the inverses"),
+    (fixed, "slope", "products with the inverses"),
 ]
 """Whose function, its name, and the part of the step that it is; what it calls in turn counts for that part only."""
 

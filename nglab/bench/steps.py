@@ -223,7 +223,8 @@ def make_ngd(batch_size: int, samples: int) -> NGD:
         batch_size=batch_size,
         schedule=Constant(warm_up=0),
         samples=samples,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        gradient_average=0.0,
+        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
         damping=LevenbergMarquardt(initial=1e-2, min=1e-8, factor=1.5, interval=1),
         step_rule=Paper(),
     )

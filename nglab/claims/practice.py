@@ -54,7 +54,8 @@ def ngd_step(
         batch_size=examples,
         schedule=Constant(warm_up=0),
         samples=samples,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        gradient_average=0.0,
+        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
         damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
         step_rule=Paper(),
     )
@@ -261,7 +262,8 @@ def loss_reached(samples: int) -> float:
         batch_size=200,
         schedule=Constant(warm_up=0),
         samples=samples,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", solver=Cholesky()),
+        gradient_average=0.0,
+        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
         damping=LevenbergMarquardt(1e-2, 1e-6, factor=1.5, interval=1),
         step_rule=Paper(),
     )

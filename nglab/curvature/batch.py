@@ -17,13 +17,13 @@ class Batch(Scratch):
     """Activations, errors and gradient of a batch of M examples, in memory that every step writes anew.
 
     `activations` holds x_0 … x_L; set 0 of `errors` holds e_1 … e_L of the true targets, the sets 1 … K those of
-    targets sampled from the model; `gradient` holds G_i = ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7).
+    targets sampled from the model; `gradient` holds G_i = ⟨e_i x_{i-1}ᵀ⟩ = −∂h/∂W_i (Eq. 7), made at `params`.
     """
 
     def __init__(
         self, network: Network, likelihood: Likelihood, params: Layers, examples: int, samples: int
     ) -> None:
-        self.network, self.likelihood = network, likelihood
+        self.network, self.likelihood, self.params = network, likelihood, params
         self.examples, self.samples = examples, samples
         self.activations = Activations(network, examples, params[0])
         self.errors = Errors(network, examples, 1 + samples, params[0])
@@ -33,6 +33,7 @@ class Batch(Scratch):
         self, params: Layers, x: Tensor, y: Tensor, generators: Sequence[torch.Generator] = ()
     ) -> Tensor:
         """h `[...]` at `params`; `gradient` is there too, and in the same backward pass the K sampled errors."""
+        self.params = params
         loss = self.loss(params, x, y)  # Eq. 1
         if self.samples:
             sampled = self.errors.output.narrow(-3, 1, self.samples)

@@ -1,7 +1,7 @@
-"""The diagonal of the Fisher as a metric."""
+"""The diagonal of the Fisher, or of the empirical Fisher, as a metric."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -38,12 +38,22 @@ class DiagonalState:
 class Diagonal(Metric):
     """C is diag F, the mean square of every entry of e_i x_{i-1}ᵀ: D = G / (diag F + λ)^power.
 
-    diag F_i = (E∘E)ᵀ(X∘X) / M with the errors E of targets sampled from the model, their mean over K; or a running
-    average of it, with keep = min(1 − 1/k, average) at step k.
+    diag F_i = (E∘E)ᵀ(X∘X) / M with the errors E of targets sampled from the model, their mean over K; or with those of
+    the true targets, which make the diagonal of the empirical Fisher (Martens 2014, §7). A running average
+    has keep = min(1 − 1/k, average) at step k.
     """
+
+    any_gradient: ClassVar[bool] = True
 
     average: Share = setting("what the running average of diag F keeps; 0: this batch")
     power: Annotated[float, Gt(0), Le(1)] = setting("1: the natural gradient; 0.5: as Adam's")
+    targets: Literal["sampled", "data"] = setting(
+        "whose errors make diag F: sampled from the model, or data: the empirical Fisher's"
+    )
+
+    @property
+    def sampled(self) -> bool:  # type: ignore[override]
+        return self.targets == "sampled"
 
     @property
     def capturable(self) -> bool:
@@ -57,11 +67,11 @@ class Diagonal(Metric):
     def update_(self, state: DiagonalState, batch: Batch) -> None:
         state.steps += 1
         weight = weight_of_batch(state.work.average, state.steps)[..., None, None]
+        errors = batch.errors.rows(1) if self.sampled else batch.errors.rows(0, 1)
         for e, x, now in zip(
-            batch.errors.rows(1), batch.activations.inputs.batched, state.work.now.batched,
-            strict=True,
-        ):  # fmt: skip
-            squares = e.square().unflatten(-2, (batch.samples, batch.examples)).mean(-3)
+            errors, batch.activations.inputs.batched, state.work.now.batched, strict=True
+        ):
+            squares = e.square().unflatten(-2, (-1, batch.examples)).mean(-3)
             add_outer_(now, squares, x.square(), scale=1 / batch.examples, keep=0)
         for mean, now in zip(state.mean.pieces, state.work.now.pieces, strict=True):
             mean.lerp_(now, weight)

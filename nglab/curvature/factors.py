@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nglab.networks import products
 from nglab.networks.layers import Layers, as_batch
+from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Held
 
 BLOCK = 64
@@ -21,13 +22,14 @@ class Factors(Held):
 
     `inputs[g]` and `errors[g]` are `[layers, ..., n, n]` for each group g of layers. All of one size n lie in one
     tensor of `stacks`, so that one batched factorisation serves them. Entries below the diagonals may have no
-    meaning: `of_layer` gives whole matrices.
+    meaning: `of_layer` gives whole matrices. `sides`: 1 for Λ_i alone, `errors` is empty then.
     """
 
-    def __init__(self, params: Layers) -> None:
+    def __init__(self, params: Layers, sides: int = 2) -> None:
         self.network = params.network
-        sizes = [w.shape[-1] for w in params.stacks] + [w.shape[-2] for w in params.stacks]
-        counts = [len(w) for w in params.stacks] * 2
+        axes = (-1, -2)[:sides]  # Λ_i is as large as W_i has columns, Λ̃_i as it has rows
+        sizes = [w.shape[axis] for axis in axes for w in params.stacks]
+        counts = [len(w) for w in params.stacks] * sides
         self.of_size = {n: 0 for n in sizes}
         self._places = []  # of each side of each group: its size and where in the stack of that size it lies
         for n, count in zip(sizes, counts, strict=True):
@@ -43,17 +45,29 @@ class Factors(Held):
         """Of something `[layers, ...]` for every stack, the views that belong to Λ and to Λ̃ of each group."""
         by_size = dict(zip(self.of_size, stacks, strict=True))
         views = [by_size[n][place] for n, place in self._places]
-        half = len(views) // 2
-        return views[:half], views[half:]
+        groups = len(self.network.groups)
+        return views[:groups], views[groups:]
 
     def measure_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
         """Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩, Λ̃_i = ⟨e_i e_iᵀ⟩ (Eqs. 14, 15, 20), on and above the diagonals.
 
-        From the layer inputs, and the errors of sampled targets, `[(batch,) rows, n]` for each group.
+        From the layer inputs and the errors of sampled targets (none for Λ alone), `[(batch,) rows, n]` for each group.
         """
         for side, rows_of in zip(self.batched, (inputs, errors), strict=True):
             for out, rows in zip(side, rows_of, strict=True):
                 second_moment_above(rows, out)
+
+    def add_squares_(self, layers: Layers, keep: float = 1.0) -> None:
+        """Λ_i ← keep Λ_i + V_iᵀV_i and Λ̃_i ← keep Λ̃_i + V_i V_iᵀ with V_i `[..., n_i, m_i]` of `layers`, whole."""
+        rows = layers.batched, [v.mT for v in layers.batched]
+        for side, rows_of in zip(self.batched, rows, strict=True):
+            for out, v in zip(side, rows_of, strict=True):
+                add_outer_(out, v, v, keep=keep)
+
+    def multiply_(self, layers: Layers, product: Layers, out: Layers) -> None:
+        """out ← Λ̃_i V_i Λ_i for V_i of `layers`, V_i Λ_i where there is Λ_i alone; `product` is overwritten."""
+        inputs, errors = self.batched
+        both_sides_(errors, layers, inputs, product, out)
 
     def average_(self, other: "Factors", weight: Tensor) -> None:
         """Become (1 − weight) · this + weight · other, the weight `[...]`."""
@@ -64,16 +78,34 @@ class Factors(Held):
         for mine, theirs in zip(self.stacks, other.stacks, strict=True):
             mine.copy_(theirs)
 
-    def of_layer(self, i: int) -> tuple[Tensor, Tensor]:
-        """Λ and Λ̃ of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
+    def of_layer(self, i: int) -> tuple[Tensor, ...]:
+        """Λ and Λ̃, as far as there are, of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
         g, k = next(
             (g, group.index(i)) for g, group in enumerate(self.network.groups) if i in group
         )
-        inputs, errors = self.inputs[g][k], self.errors[g][k]
-        return symmetric(inputs), symmetric(errors)
+        return tuple(symmetric(side[g][k]) for side in (self.inputs, self.errors) if side)
 
     def held(self) -> list[Tensor]:
         return self.stacks
+
+
+def both_sides_(
+    left: Sequence[Tensor], layers: Layers, right: Sequence[Tensor], product: Layers, out: Layers
+) -> None:
+    """out ← A_i V_i B_i for V_i of `layers`, A and B as `Factors.batched` has them; V_i B_i where `left` is empty.
+
+    `product` is overwritten; where `left` is not empty `out` may be `layers`.
+    """
+    middle = layers.batched
+    if left:
+        middle = product.batched
+        _multiply_(left, layers.batched, middle)
+    _multiply_(middle, right, out.batched)
+
+
+def _multiply_(left: Sequence[Tensor], right: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    for a, b, product in zip(left, right, out, strict=True):
+        (products.mm if product.dim() == 2 else products.bmm)(a, b, out=product)
 
 
 def symmetric(above: Tensor) -> Tensor:

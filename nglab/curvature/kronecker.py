@@ -1,7 +1,7 @@
 """The Kronecker-factored Fisher as a metric: block diagonal, F_ii = Λ_i ⊗ Λ̃_i (Eq. 20)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -10,21 +10,22 @@ from nglab.curvature.batch import Batch
 from nglab.curvature.factors import Factors
 from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.curvature.solvers.solver import Solver
-from nglab.networks import products
 from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.settings.fields import Count, Share, setting
+from nglab.settings.messages import demand
 
 
 class Work(Scratch):
-    """The memory of the factors. Where nothing is averaged `means` and `inverses` are one: inverted in place."""
+    """The memory of the factors. Where neither is asked for later `means` and `inverses` are one: inverted in place."""
 
-    def __init__(self, params: Layers, average: float | Tensor) -> None:
+    def __init__(self, params: Layers, average: float | Tensor, refresh: int, sides: int) -> None:
         self.averaged = not is_zero(average)
         self.average = each(average, params[0].new_zeros(params.leading))
-        self.inverses, self.spare = Factors(params), Factors(params)
-        self.means = Factors(params) if self.averaged else self.inverses
+        self.inverses, self.spare = Factors(params, sides), Factors(params, sides)
+        in_place = refresh == 1 and not self.averaged
+        self.means = self.inverses if in_place else Factors(params, sides)
         stacks = self.inverses.stacks
         self.dampings = [a.new_empty(a.shape[:-2]) for a in stacks]
         # one memory for what is asked of all factorisations at once, and the views of each stack's
@@ -40,12 +41,13 @@ class KroneckerState:
 
     steps: int  # k, taken or not
     solved: Tensor  # whether every factor could be inverted `[...]`
+    again: bool  # whether some network waits for inverses since the last making of them
     kept: list[Factors]
     work: Work
 
     @property
     def factors(self) -> Factors:
-        """Λ_i and Λ̃_i (averages of them); after `invert_`, where nothing is averaged, their inverses."""
+        """Λ_i and Λ̃_i (averages of them); after `invert_`, where they are inverted in place, their inverses."""
         return self.work.means
 
 
@@ -55,68 +57,102 @@ class Kronecker(Metric):
 
     Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩ over the batch, Λ̃_i = ⟨e_i e_iᵀ⟩ over its K targets an example sampled from the model; or
     running averages of both, with keep = min(1 − 1/k, average) at step k (Martens & Grosse 2015, §5 and §6.3).
+    On the side of the inputs alone C_ii = Λ_i ⊗ I, and (C + λI)⁻¹ G is G_i (Λ_i + λI)⁻¹: no targets are sampled.
+
+    With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast
+    while they are few, at most one step in ten later than the last (ours). A network whose factors could not be
+    inverted then has them made anew at each step until they can.
     """
+
+    any_gradient: ClassVar[bool] = True
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
     refresh: Count = setting("the inverses are made anew every this many steps", paper="1")
     split: Literal["equal", "pi"] = setting(
         "√λ on each factor, or split by π² = mean of Λ's diagonal / mean of Λ̃'s", paper="equal"
     )
+    sides: Literal["both", "inputs"] = setting(
+        "Λ_i and Λ̃_i, or Λ_i alone with all of λ: SGD on whitened inputs", paper="both"
+    )
     solver: Solver = setting("what inverts the factors")
+
+    @property
+    def sampled(self) -> bool:  # type: ignore[override]
+        return self.sides == "both"
 
     @property
     def capturable(self) -> bool:
         return is_zero(self.average) and self.refresh == 1 and self.solver.capturable
 
+    def check(self, key: str, run: Any) -> None:
+        right = f"equal where {key}.sides=inputs: nothing is split"
+        demand(self.sides == "both" or self.split == "equal", f"{key}.split", self.split, right)
+
     def init(self, params: Layers, batch: Batch) -> KroneckerState:
-        work = Work(params, self.average)
+        work = Work(params, self.average, self.refresh, sides=2 if self.sampled else 1)
         kept = [work.means] if work.averaged else []
         if self.refresh > 1:
             kept.append(work.inverses)
         solved = params[0].new_zeros(params.leading, dtype=torch.bool)
-        return KroneckerState(0, solved, kept, work)
+        return KroneckerState(0, solved, False, kept, work)
 
     def update_(self, state: KroneckerState, batch: Batch) -> None:
         state.steps += 1
-        work, rows = state.work, (batch.activations.inputs.batched, batch.errors.rows(1))
+        work, inputs = state.work, batch.activations.inputs.batched
+        errors = batch.errors.rows(1) if self.sampled else []
         if work.averaged:
-            work.spare.measure_(*rows)
+            work.spare.measure_(inputs, errors)
             work.means.average_(work.spare, weight_of_batch(work.average, state.steps))
-        elif self._due(state):
-            work.inverses.measure_(*rows)
+        elif self._refreshes(state) or state.again:
+            work.means.measure_(inputs, errors)
 
     def invert_(self, state: KroneckerState, damping: Tensor) -> Tensor:
-        """Between two refreshes the inverses, and whether they could be made, stay as they are."""
-        work = state.work
-        if not self._due(state):
+        """Between two refreshes the inverses stay as they are, but for the networks that have none."""
+        if self._refreshes(state):
+            self._make_inverses_(state.work, damping)
+            torch.all(state.work.info == 0, 0, out=state.solved)
+        elif state.again:
+            self._make_missing_inverses_(state, damping)
+        else:
             return state.solved
-        if work.averaged:
+        if self.refresh > 1:
+            state.again = not state.solved.all()
+        return state.solved
+
+    def _make_missing_inverses_(self, state: KroneckerState, damping: Tensor) -> None:
+        has = state.solved[..., None, None]
+        before = [a.clone() for a in state.work.inverses.stacks]
+        self._make_inverses_(state.work, damping)
+        for a, old in zip(state.work.inverses.stacks, before, strict=True):
+            torch.where(has, old, a, out=a)
+        state.solved |= (state.work.info == 0).all(0)
+
+    def _make_inverses_(self, work: Work, damping: Tensor) -> None:
+        if work.means is not work.inverses:
             work.inverses.copy_(work.means)
-        self._share_(work, damping.sqrt())
+        self._share_(work, damping)
         for a, share, spare, info in zip(
             work.inverses.stacks, work.dampings, work.spare.stacks, work.info_of, strict=True
         ):
             self.solver.invert_(a, share, spare, info)
-        return torch.all(work.info == 0, 0, out=state.solved)
 
     def multiply_(self, state: KroneckerState, gradient: Layers, out: Layers) -> None:
-        for g, d, product, inverse_in, inverse_out in zip(
-            gradient.batched, out.batched, state.work.product.batched,
-            *state.work.inverses.batched, strict=True,
-        ):  # fmt: skip
-            multiply = products.mm if g.dim() == 2 else products.bmm
-            multiply(inverse_out, g, out=product)
-            multiply(product, inverse_in, out=d)
+        state.work.inverses.multiply_(gradient, state.work.product, out)
 
-    def _due(self, state: KroneckerState) -> bool:
-        return (state.steps - 1) % self.refresh == 0
+    def _refreshes(self, state: KroneckerState) -> bool:
+        interval = self.refresh
+        if state.work.averaged:
+            interval = min(interval, 1 + (state.steps - 1) // 10)
+        return (state.steps - 1) % interval == 0
 
-    def _share_(self, work: Work, root: Tensor) -> None:
-        """What of √λ `[...]` falls on each factor: √λ, or π√λ on Λ and √λ/π on Λ̃."""
+    def _share_(self, work: Work, damping: Tensor) -> None:
+        """What of λ `[...]` falls on each factor: √λ, or π√λ on Λ and √λ/π on Λ̃; all of it on Λ alone."""
         if self.split == "equal":
+            each_side = damping.sqrt() if self.sides == "both" else damping
             for share in work.dampings:
-                share.copy_(root)
+                share.copy_(each_side)
             return
+        root = damping.sqrt()
         for inputs, errors, on_inputs, on_errors in zip(
             work.inverses.inputs, work.inverses.errors,
             *work.inverses.by_side(work.dampings), strict=True,

@@ -16,10 +16,11 @@ class Metric(ABC):
     """C and its settings; what it keeps between steps is the state that `init` makes.
 
     A step calls `update_`, `invert_` and `multiply_`, in this order. `sampled`: C is made of errors of targets sampled
-    from the model.
+    from the model. `any_gradient`: (C + λI)⁻¹ multiplies any G, not only that of the batch that C was made of.
     """
 
     sampled: ClassVar[bool] = True
+    any_gradient: ClassVar[bool] = False
 
     @property
     def capturable(self) -> bool:
@@ -43,7 +44,7 @@ class Metric(ABC):
 
     @abstractmethod
     def multiply_(self, state: Any, gradient: Layers, out: Layers) -> None:
-        """out ← (C + λI)⁻¹ G."""
+        """out ← (C + λI)⁻¹ G, where G need be the gradient of the batch taken in only without `any_gradient`."""
 
 
 def weight_of_batch(average: Tensor, steps: int) -> Tensor:

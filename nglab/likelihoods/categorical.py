@@ -42,6 +42,13 @@ class Categorical(Likelihood):
     def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         return softmax_jacobian_times(z.softmax(-1), u)
 
+    def fisher_root(self, z: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """S = (I − p 1ᵀ) diag √p and w = e_L / √p: S Sᵀ = diag p − ppᵀ as Σ p = 1, S w = e_L as Σ e_L = 0."""
+        p = z.softmax(-1).clamp(min=torch.finfo(z.dtype).tiny)
+        root = p.sqrt()
+        columns = torch.diag_embed(root) - root.unsqueeze(-1) * p.unsqueeze(-2)
+        return columns.movedim(-2, -3), (error / root).mT
+
     def sample_error(self, z: Tensor, generators: Sequence[torch.Generator], out: Tensor) -> Tensor:
         """e_L = y − p; the K targets of an example are drawn from one p."""
         p = z.softmax(-1).unsqueeze(-3)

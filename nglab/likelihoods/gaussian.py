@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nglab.likelihoods.likelihood import Likelihood, draw, normal
+from nglab.likelihoods.likelihood import Likelihood, draw, normal, unit_vectors
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Gaussian(Likelihood):
 
     def hessian_times(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         return u
+
+    def fisher_root(self, z: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """S = I, w = e_L."""
+        return unit_vectors(z), error.mT
 
     def loss(self, z: Tensor, y: Tensor, error: Tensor | None = None) -> Tensor:
         """h = ½ · mean over examples of ‖y − z‖²."""

@@ -54,6 +54,17 @@ class Likelihood(ABC):
         """What the GGN has between Jᵀ and J (M Eq. 2): H_L u, if z is where the network ends and the loss begins."""
         return self.hessian_times(z, y, u)
 
+    def fisher_root(self, z: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+        """A root S of F_R = S Sᵀ by its columns, `[..., n, M, n]`, and w `[..., n, M]` of the errors e_L = S w.
+
+        ∇ log r lies in the range of its own second moment F_R, so that there is one. Here S = V √Λ from F_R = V Λ Vᵀ.
+        """
+        values, vectors = torch.linalg.eigh(output_fisher(self, z))
+        least = z.shape[-1] * torch.finfo(z.dtype).eps * values[..., -1:]
+        roots = torch.where(values > least, values, 0.0).sqrt()
+        w = (error.unsqueeze(-2) @ vectors).squeeze(-2) / torch.where(roots > 0, roots, torch.inf)
+        return (vectors * roots.unsqueeze(-2)).movedim(-1, -3), w.mT
+
     def loss(self, z: Tensor, y: Tensor, error: Tensor | None = None) -> Tensor:
         """h, the mean of L over the examples, `[...]`; `error` is e_L where it has been made already."""
         return self.losses(z, y).mean(-1)
@@ -81,16 +92,16 @@ class Likelihood(ABC):
 
 def output_fisher(likelihood: Likelihood, z: Tensor) -> Tensor:
     """F_R of each example as a matrix, `[..., M, n, n]`."""
-    return likelihood.fisher_times(z.unsqueeze(-3), _unit_vectors(z)).movedim(-3, -1)
+    return likelihood.fisher_times(z.unsqueeze(-3), unit_vectors(z)).movedim(-3, -1)
 
 
 def output_hessian(likelihood: Likelihood, z: Tensor, y: Tensor) -> Tensor:
     """H_L of each example as a matrix, `[..., M, n, n]`."""
-    u = _unit_vectors(z)
+    u = unit_vectors(z)
     return likelihood.hessian_times(z.unsqueeze(-3), y.unsqueeze(-3), u).movedim(-3, -1)
 
 
-def _unit_vectors(z: Tensor) -> Tensor:
+def unit_vectors(z: Tensor) -> Tensor:
     """`[..., n, M, n]`: entry j holds the unit vector j for every example."""
     n = z.shape[-1]
     eye = torch.eye(n, dtype=z.dtype, device=z.device)

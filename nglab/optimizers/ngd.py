@@ -10,14 +10,15 @@ from torch import Tensor
 
 from nglab.curvature.batch import Batch
 from nglab.curvature.damping.damping_rule import DampingRule, DampingState
-from nglab.curvature.metric import Metric
+from nglab.curvature.metric import Metric, is_zero, weight_of_batch
 from nglab.networks.hyperparameters import each
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.steps.step_rule import StepRule
-from nglab.settings.fields import Count, setting
+from nglab.settings.fields import Count, Share, setting
+from nglab.settings.messages import demand
 
 CEILING = 10.0
 """A step may leave at most this many times the loss of the first batch. Ours."""
@@ -38,6 +39,27 @@ class Moves(Scratch):
 
 
 @dataclass
+class MeanGradient:
+    """Ḡ ← keep Ḡ + (1 − keep) G with keep = min(1 − 1/k, β): the plain mean at first, then a decaying one."""
+
+    steps: int  # k
+    mean: Layers  # Ḡ
+    keep: Tensor  # β `[...]`
+
+    @classmethod
+    def of(cls, params: Layers, keep: float | Tensor) -> "MeanGradient":
+        return cls(0, params.map(torch.zeros_like), each(keep, params[0].new_zeros(params.leading)))
+
+    def with_(self, gradient: Layers) -> Layers:
+        """Ḡ once it has taken in G."""
+        self.steps += 1
+        weight = weight_of_batch(self.keep, self.steps)[..., None, None]
+        for mean, g in zip(self.mean.pieces, gradient.pieces, strict=True):
+            mean.lerp_(g, weight)
+        return self.mean
+
+
+@dataclass
 class NGDState:
     """The states of the four parts, and what of a step its diagnostics and the next one ask for, each `[...]`."""
 
@@ -48,6 +70,7 @@ class NGDState:
     reduction_ratio: Tensor  # ρ of the last step
     skipped_steps: Tensor
     ceiling: Tensor  # the largest batch loss that a step may leave; not a number before the first
+    mean_gradient: MeanGradient | None  # Ḡ, where D is made of it
     generators: list[torch.Generator]  # of the sampled targets
     batch: Batch
     moves: Moves
@@ -59,6 +82,10 @@ class NGD(Optimizer):
 
     With `Kronecker`, `LevenbergMarquardt` and `Paper` it is the paper's Eqs. 20 and 21. The true targets make the
     gradient only; the metric has K targets an example sampled from the model.
+
+    With a `gradient_average` β, D is (C + λI)⁻¹ Ḡ of a running mean Ḡ of the gradients. Of a gradient that is mostly
+    noise the metric makes a step that is mostly noise, the larger the flatter the loss; a mean of few has much less of
+    it, and what the step rule learns of D from this batch's own G is then nearly free of the batch's own noise. Ours.
 
     A step is not taken, and λ rises, where C + λI cannot be inverted or where it would throw the batch's loss above
     `CEILING` times that of the first batch. This rule is ours: with a small λ₀ it brings back runs whose first steps
@@ -72,12 +99,19 @@ class NGD(Optimizer):
     )
     samples: Count = setting("targets sampled from the model, an example and step, K", paper="1")
     metric: Metric = setting("the curvature matrix C")
+    gradient_average: Share = setting("β, what the mean gradient keeps a step", paper="0")
     damping: DampingRule = setting("the rule of λ")
     step_rule: StepRule = setting("how far to go along D")
 
     @property
     def graph_steps(self) -> int:  # type: ignore[override]
-        return int(all(p.capturable for p in (self.metric, self.damping, self.step_rule)))
+        parts = (self.metric, self.damping, self.step_rule)
+        return int(is_zero(self.gradient_average) and all(p.capturable for p in parts))
+
+    def check(self, key: str, run: Any) -> None:
+        right = f"0 with this {key}.metric, which solves for the gradient of the batch alone"
+        fits = self.metric.any_gradient or is_zero(self.gradient_average)
+        demand(fits, f"{key}.gradient_average", self.gradient_average, right)
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
         per_replica = params[0].new_zeros(params.leading)
@@ -91,7 +125,12 @@ class NGD(Optimizer):
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.nan,
-            generators=list(streams("sampled targets")),
+            mean_gradient=(
+                None
+                if is_zero(self.gradient_average)
+                else MeanGradient.of(params, self.gradient_average)
+            ),
+            generators=list(streams("sampled targets")) if samples else [],
             batch=batch,
             moves=Moves(params),
         )
@@ -105,7 +144,10 @@ class NGD(Optimizer):
         loss = batch.gradient_(params, x, y, state.generators)  # h and G (Eqs. 1, 7, 8)
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
-        self.metric.multiply_(state.metric, batch.gradient, direction)  # D (Eq. 20)
+        mean, gradient = state.mean_gradient, batch.gradient
+        self.metric.multiply_(
+            state.metric, mean.with_(gradient) if mean else gradient, direction
+        )  # D (Eq. 20)
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW

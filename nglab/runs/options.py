@@ -53,9 +53,9 @@ def described(group: str, file: Path) -> Iterator[str]:
     first = (cls.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ")
     yield f"### `{group}={file.stem}`\n\n{' '.join(first.split())}"
     own = [
-        Row(one.name, values[one.name], wanted(one.type), one.description)
+        Row(one.key, values[one.key], wanted(one.type), one.description)
         for one in settings_of(cls)
-        if one.name in values and not isinstance(values[one.name], dict)
+        if one.key in values and not isinstance(values[one.key], dict)
     ]
     if own:
         yield table(own)

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nglab.errors import InputError
 from nglab.settings.describing import group_of, settings_of, wanted, without_none
+from nglab.settings.fields import key_of
 from nglab.settings.messages import LABELS, demand, unknown_key
 
 
@@ -25,16 +26,17 @@ def build(schema: type, values: Any, key: str = "") -> Any:
     demand(isinstance(values, Mapping), key, values, "a group of keys")
     cls = target(schema, values.get("_target_"), key)
     given = {name: value for name, value in values.items() if name not in LABELS}
-    known = {one.name: one for one in settings_of(cls)}
+    known = {one.key: one for one in settings_of(cls)}
     for name in given:
         if name not in known:
             raise InputError(unknown_key(dotted(key, name), [dotted(key, one) for one in known]))
     for name, one in known.items():
         if one.required and name not in given:
             raise InputError(f"{dotted(key, name)}: is missing: must be {wanted(one.type)}")
-    return cls(
-        **{name: value_of(known[name].type, v, dotted(key, name)) for name, v in given.items()}
-    )
+    return cls(**{
+        known[name].name: value_of(known[name].type, v, dotted(key, name))
+        for name, v in given.items()
+    })  # fmt: skip
 
 
 def dotted(key: str, name: str) -> str:
@@ -86,7 +88,9 @@ def adapter(hint: Any) -> TypeAdapter[Any]:
 
 
 def as_tuples(value: Any) -> Any:
-    """Lists as tuples: settings are never changed in place."""
+    """Lists as tuples, in groups too: settings are never changed in place."""
+    if isinstance(value, Mapping):
+        return {name: as_tuples(one) for name, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(map(as_tuples, value))
     return value
@@ -99,14 +103,18 @@ def check_all(settings: Any, run: Any, key: str = "") -> None:
     for field in fields(settings):
         value = getattr(settings, field.name)
         if is_dataclass(value):
-            check_all(value, run, dotted(key, field.name))
+            check_all(value, run, dotted(key, key_of(field.name)))
 
 
 def plain(settings: Any) -> Any:
     """Settings as plain data, with the classes' names: equal for equal settings, and what JSON can hold."""
+    if isinstance(settings, tuple):
+        return [plain(one) for one in settings]
+    if isinstance(settings, Mapping):
+        return {name: plain(one) for name, one in settings.items()}
     if not is_dataclass(settings):
-        return list(settings) if isinstance(settings, tuple) else settings
+        return settings
     cls = type(settings)
     return {"_target_": f"{cls.__module__}.{cls.__qualname__}"} | {
-        one.name: plain(getattr(settings, one.name)) for one in settings_of(cls)
+        one.key: plain(getattr(settings, one.name)) for one in settings_of(cls)
     }

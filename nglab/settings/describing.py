@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from nglab.settings.fields import Description
+from nglab.settings.fields import Description, Options, key_of
 from nglab.settings.messages import one_of
 
 NAMES: dict[object, str] = {
@@ -19,14 +19,16 @@ NAMES: dict[object, str] = {
     str: "text",
     tuple[int, ...]: "a list of whole numbers, such as [20,30,20]",
     tuple[str, ...]: "a list of names",
+    Options: "a group of keys, such as {momentum: 0.9}",
 }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a class: its name, its type, what is said of it, and whether it must be given."""
+    """One setting of a class: its field, its key, its type, what is said of it, and whether it must be given."""
 
     name: str
+    key: str
     type: Any
     description: Description
     required: bool
@@ -41,7 +43,13 @@ def settings_of(cls: Any) -> tuple[Setting, ...]:
 def declared(cls: Any) -> tuple[Setting, ...]:
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
-        Setting(f.name, hints[f.name], f.metadata.get("setting", Description("")), required(f))
+        Setting(
+            f.name,
+            key_of(f.name),
+            hints[f.name],
+            f.metadata.get("setting", Description("")),
+            required(f),
+        )
         for f in fields(cls)
         if f.compare
     )

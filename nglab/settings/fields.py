@@ -18,6 +18,8 @@ Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(1)]
+Options = dict[str, Any]
+"""Keys of somebody else's, who knows what they may be."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Description:
     help: str
     unit: str = ""
     paper: str = ""
+
+
+def key_of(name: str) -> str:
+    """The key of a field: its name, less the underscore that follows a word of Python's own.
+
+    >>> key_of("class_")
+    'class'
+    """
+    return name.removesuffix("_")
 
 
 def setting(help: str, *, unit: str = "", paper: str = "", **options: Any) -> Any:

@@ -29,7 +29,7 @@ class Row:
 def rows(schema: type, values: Mapping[str, Any], key: str = "") -> Iterator[Row]:
     """A row for every setting of the classes that `values` name, in the order in which they declare them."""
     for one in settings_of(target(schema, values.get("_target_"), key)):
-        place, value = dotted(key, one.name), values.get(one.name)
+        place, value = dotted(key, one.key), values.get(one.key)
         group = group_of(one.type)
         if group and isinstance(value, Mapping):
             yield from rows(group, value, place)

@@ -95,13 +95,16 @@ class Application(Hydra):
 
 
 def hydra_for(args: Namespace) -> Hydra:
-    """Hydra with the folders where configurations are looked for; what lies there is importable by `_target_`."""
+    """Hydra with the folders where configurations are looked for; what lies there is importable by `_target_`.
+
+    `--config-dir` comes first: an option there stands before one of nglab's that has its name.
+    """
     search_path = create_config_search_path(main_folder(args.config_path))
     if args.config_dir is not None:
         folder = Path(args.config_dir).absolute()
         if not folder.is_dir():
             raise InputError(f"--config-dir={args.config_dir}: there is no such folder")
-        anchor = SearchPathQuery(provider="schema")
+        anchor = SearchPathQuery(provider="main")
         search_path.prepend("command-line", f"file://{folder}", anchor)
     if args.config_dir or args.config_path:
         make_importable(Path.cwd(), *(Path(p) for p in (args.config_dir, args.config_path) if p))

@@ -9,6 +9,7 @@ import torch
 from nglab.data.dataset import Dataset
 from nglab.errors import InputError
 from nglab.networks.layers import Layers
+from nglab.settings.fields import key_of
 from nglab.training.problem import Problem
 
 
@@ -90,7 +91,8 @@ def stack_fields(settings: Sequence[Any], key: str) -> Any:
         raise unlike(key, [type(s).__name__ for s in settings])
     changed: dict[str, Any] = {}
     for field in fields(first):
-        name, values = f"{key}.{field.name}", [getattr(s, field.name) for s in settings]
+        name = f"{key}.{key_of(field.name)}"
+        values = [getattr(s, field.name) for s in settings]
         if is_dataclass(values[0]):
             changed[field.name] = stack_fields(values, name)
         elif any(v != values[0] for v in values):
@@ -107,7 +109,7 @@ def demand_alike(settings: Sequence[Any], key: str) -> None:
         return
     if is_dataclass(first) and all(type(s) is type(first) for s in settings):
         for field in fields(first):
-            demand_alike([getattr(s, field.name) for s in settings], f"{key}.{field.name}")
+            demand_alike([getattr(s, field.name) for s in settings], f"{key}.{key_of(field.name)}")
     raise unlike(key, settings)
 
 

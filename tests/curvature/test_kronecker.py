@@ -8,6 +8,9 @@ from torch.testing import assert_close
 
 from nglab.curvature.batch import Batch
 from nglab.curvature.kronecker import pi_of
+from nglab.curvature.solvers.cholesky import Cholesky
+from nglab.curvature.solvers.randomized_svd import RandomizedSVD
+from nglab.errors import InputError
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
 
@@ -18,7 +21,7 @@ NAMES = pytest.mark.parametrize("name", ["square", "unequal ends", "tanh with bi
 def steps(metric, network, count, damping=0.1):
     """Of each of `count` batches at fixed parameters: the metric's state, D, and G, Λ, Λ̃ by brute force."""
     params, generator = random_params(network), rng(5)
-    batch = Batch(network, Gaussian(), params, M, samples=2)
+    batch = Batch(network, Gaussian(), params, M, samples=2 if metric.sampled else 0)
     state, noise_generator = metric.init(params, batch), rng(5)
     out = params.map(torch.empty_like)
     for k in range(count):
@@ -59,13 +62,17 @@ def test_averages_are_those_of_a_plain_loop(name):
 
 
 @NAMES
-@pytest.mark.parametrize("average", [0.0, 0.6])
-def test_inverses_are_made_every_t_steps(name, average):
-    """T = 3: with the factors and the λ of the steps 1 and 4, and the gradient of every step."""
+@pytest.mark.parametrize(
+    ("average", "made_at"),
+    [(0.0, range(1, 25, 3)), (0.6, [*range(1, 11), *range(11, 20, 2), 22])],
+)
+def test_inverses_are_made_every_t_steps(name, average, made_at):
+    """T = 3: with the factors and the λ of those steps, and the gradient of every step; averages sooner at first."""
     network, anew = NETWORKS[name], None
-    every_step = [m for m, *_ in steps(kronecker(average), network, 5)]
-    for k, (_, _, out, reference) in enumerate(steps(kronecker(average, refresh=3), network, 5)):
-        anew = (every_step[k], 0.1 + k) if k % 3 == 0 else anew
+    every_step = [m for m, *_ in steps(kronecker(average), network, 24)]
+    kept = enumerate(steps(kronecker(average, refresh=3), network, 24), 1)
+    for k, (_, _, out, reference) in kept:
+        anew = (every_step[k - 1], 0.1 + k - 1) if k in made_at else anew
         for i, g in enumerate(reference[0]):
             assert_close(out[i], direction(g, *anew[0][i], anew[1]))
 
@@ -85,6 +92,62 @@ def test_pi_splits_the_damping(name):
             damped_in = a + pi * 0.1**0.5 * torch.eye(len(a))
             damped_out = b + 0.1**0.5 / pi * torch.eye(len(b))
             assert_close(out[i], torch.linalg.solve(damped_out, g[i]) @ torch.linalg.inv(damped_in))
+
+
+@NAMES
+def test_on_one_side_the_inputs_take_all_of_the_damping(name):
+    """C_ii = Λ_i ⊗ I: D_i = G_i (Λ_i + λI)⁻¹, without a sampled target."""
+    network = NETWORKS[name]
+    metric = kronecker(0.6, sides="inputs")
+    for k, (measured, solved, out, (g, *_)) in enumerate(steps(metric, network, 3)):
+        assert solved
+        for i, (on_inputs,) in enumerate(measured):
+            damped = on_inputs + (0.1 + k) * torch.eye(len(on_inputs)).double()
+            assert_close(out[i], g[i] @ torch.linalg.inv(damped))
+    for measured, _, _, (_, on_inputs, *_) in steps(metric, network, 1):
+        assert_close([a for (a,) in measured], on_inputs)
+
+
+def test_what_cannot_be_inverted_is_tried_anew_at_the_next_step_and_the_other_replicas_wait():
+    """T = 3. Replica 1 sees nothing but zeros at the steps 1 and 2, with λ = 0: its inverses are of step 3."""
+    network, leading = Network((4, 3)), (2,)
+    params, metric = replicas(network, 2)[1], kronecker(refresh=3)
+    batch = Batch(network, Gaussian(), params, M, samples=1)
+    state, out = metric.init(params, batch), params.map(torch.empty_like)
+    solved, factors, directions = [], [], []
+    for k in range(5):
+        x, y = (t.expand(*leading, *t.shape).clone() for t in random_batch(network, M, seed=10 * k))
+        x[1] *= k > 1
+        batch.gradient_(params, x, y, [rng(2 * k), rng(2 * k + 1)])
+        metric.update_(state, batch)
+        factors.append(state.factors.of_layer(0))
+        solved.append(metric.invert_(state, torch.zeros(leading).double()).tolist())
+        metric.multiply_(state, batch.gradient, out)
+        directions.append((out[0].clone(), batch.gradient[0].clone()))
+    assert solved == [[True, False], [True, False], *[[True, True]] * 3]
+    for k, made_at in enumerate([(0, None), (0, None), (0, 2), (3, 3), (3, 3)]):
+        for r, at in enumerate(made_at):
+            if at is not None:
+                d, g = (v[r] for v in directions[k])
+                assert_close(d, direction(g, *(a[r] for a in factors[at]), 0.0))
+
+
+@NAMES
+@pytest.mark.parametrize("sides", ["both", "inputs"])
+def test_a_randomized_svd_of_full_rank_gives_what_cholesky_gives(name, sides):
+    network, split = NETWORKS[name], "pi" if sides == "both" else "equal"
+    svd = RandomizedSVD(rank=8, oversample=0, power_steps=2, seed=0)  # no factor is larger than 6
+    runs = [
+        steps(kronecker(0.6, 2, split, solver, sides), network, 4) for solver in (svd, Cholesky())
+    ]
+    for (_, solved, ours, _), (_, _, theirs, _) in zip(*runs, strict=True):
+        assert solved
+        assert_close(ours, theirs)
+
+
+def test_one_side_splits_nothing():
+    with pytest.raises(InputError, match=r"here\.split=pi: must be equal where here\.sides=inputs"):
+        kronecker(split="pi", sides="inputs").check("here", None)
 
 
 def test_the_replicas_of_a_stack_average_each_at_its_own_rate():

@@ -129,6 +129,15 @@ def test_the_fisher_is_the_second_moment_of_the_sampled_errors(name):
 
 
 @every_likelihood
+def test_the_root_of_the_fisher_has_the_errors_in_its_range(name):
+    ours, z = CASES[name].ours, outputs(name, 2, 5)
+    error = ours.error(z, targets(name, z))
+    columns, w = ours.fisher_root(z, error)
+    assert_close(torch.einsum("...jma,...jmb->...mab", columns, columns), output_fisher(ours, z))
+    assert_close(torch.einsum("...jma,...jm->...ma", columns, w), error)
+
+
+@every_likelihood
 def test_the_fisher_is_the_mean_of_the_curvature_of_the_loss(name):
     """Where z are natural parameters of an exponential family every y gives one H_L: it is F_R without spread."""
     ours, z = CASES[name].ours, outputs(name, 1)

@@ -194,7 +194,7 @@ KEPT = {
     "averages": {"metric": kronecker(average=0.8)},
     "inverses kept": {"metric": kronecker(refresh=3)},
     "both": {"metric": kronecker(0.8, 3, "pi")},
-    "diagonal": {"metric": Diagonal(0.8, 0.5)},
+    "diagonal": {"metric": Diagonal(0.8, 0.5, "sampled")},
     "previous step": {"step_rule": Line(True, 9)},
     "a coefficient a layer": {"step_rule": Layerwise(True, None, 2.0)},
     "interval": {"damping": LevenbergMarquardt(0.1, 1e-8, 1.5, interval=3)},

@@ -18,7 +18,7 @@ SMALL = ["train.passes=2", "data.train_examples=200", "data.test_examples=50",
          "optimizer.batch_size=40"]  # fmt: skip
 TEACHER = ["arch=mlp", "arch.widths=[6,5,4]"]
 PARTS = {
-    "method": [*TEACHER, "optimizer=momentum", "optimizer.momentum=0.8"],
+    "method": [*TEACHER, "optimizer=signed", "optimizer.keep=0.8"],
     "damping rule": [*TEACHER, "optimizer/damping=cooling"],
     "solver": [*TEACHER, "optimizer/metric/solver=newton_schulz"],
     "step rule": [*TEACHER, "optimizer/step_rule=capped"],
@@ -73,7 +73,7 @@ def test_it_is_trained_and_stacked(part: str) -> None:
 
 
 WRONG = {
-    "method": ("optimizer.momentum=1", "must be a number, from 0 to below 1 and finite"),
+    "method": ("optimizer.keep=1", "must be a number, from 0 to below 1 and finite"),
     "damping rule": ("optimizer.damping.keep=no", "must be a number, from 0 to below 1"),
     "solver": ("optimizer.metric.solver.steps=0", "must be a whole number, 1 or more"),
     "step rule": ("optimizer.step_rule.radius=0", "must be a number, above 0 and finite"),
@@ -116,22 +116,22 @@ def test_a_killed_run_goes_on() -> None:
 
 def test_it_appears_in_pictures_help_and_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*PARTS["likelihood"], "hydra.run.dir=runs/laplace") == 0
-    assert run(*PARTS["method"], "hydra.run.dir=runs/momentum") == 0
+    assert run(*PARTS["method"], "hydra.run.dir=runs/signed") == 0
     assert "test_worst" in rows("runs/laplace")
     assert cli.main(["plot", "runs", "out=pictures"]) == 0
     assert Path("pictures/comparison.png").exists()
     assert cli.main(["list", "runs"]) == 0
-    assert "momentum" in capsys.readouterr().out
+    assert "signed" in capsys.readouterr().out
     run("--help", *PARTS["method"])
     shown = capsys.readouterr().out
-    assert "optimizer.momentum = 0.8\n    μ, the share of V that is kept; a number, from" in shown
+    assert "optimizer.keep = 0.8\n    β, the share of V that is kept; a number, from" in shown
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mine.momentum.Momntum", "mine.momentum has no Momntum"),
-        ("mine.nowhere.Momentum", "there is no module mine.nowhere"),
+        ("mine.signed.Sigend", "mine.signed has no Sigend"),
+        ("mine.nowhere.Signed", "there is no module mine.nowhere"),
     ],
 )
 def test_what_is_not_there_is_named(

@@ -8,7 +8,7 @@ from annotated_types import Gt, Lt
 from nglab.errors import InputError
 from nglab.settings.building import build, check_all, plain
 from nglab.settings.describing import settings_of, wanted
-from nglab.settings.fields import Count, NonNegative, Positive, Share, setting
+from nglab.settings.fields import Count, NonNegative, Options, Positive, Share, setting
 from nglab.settings.messages import demand
 from nglab.settings.tables import as_text, rows
 
@@ -166,3 +166,30 @@ def test_a_field_without_a_description_is_a_setting_too() -> None:
 
     assert [one.name for one in settings_of(Bare)] == ["weight"]
     assert wanted(settings_of(Bare)[0].type) == "a number, 0 or more and finite"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    class_: str = setting("which class it is for")
+    options: Options | None = setting("what the teacher knows of")
+    inner: Ball | None = setting("what is thrown", default=None)
+
+
+def test_a_word_of_pythons_is_a_key_like_any_other() -> None:
+    values = {"class": "third", "options": {"loud": [1, 2], "deep": {"x": [3]}}}
+    lesson = build(Lesson, values)
+    assert lesson == Lesson("third", {"loud": (1, 2), "deep": {"x": (3,)}})
+    assert plain(lesson) == {"_target_": f"{HERE}.Lesson", **values, "inner": None}
+    assert [row.key for row in rows(Lesson, values)] == ["class", "options", "inner"]
+    with pytest.raises(InputError, match=r"^b\.class=3: must be text"):
+        build(Lesson, {**values, "class": 3}, "b")
+    with pytest.raises(InputError, match=r"^class_: no such key; did you mean class\?"):
+        build(Lesson, {**values, "class_": "third"})
+
+
+@pytest.mark.parametrize("options", ["loud", 3, [1], {3: 4}])
+def test_options_are_a_group_of_keys(options: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"^options=.*: must be a group of keys, such as .* or null"
+    ):
+        build(Lesson, {"class": "third", "options": options})

@@ -10,11 +10,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from nglab.curvature.diagonal import Diagonal
+from nglab.curvature.sample_space import SampleSpace
 from nglab.data.teacher import Teacher
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.first_order.adadelta import AdaDelta
+from nglab.optimizers.first_order.adam import Adam
+from nglab.optimizers.first_order.first_order import FirstOrder
+from nglab.optimizers.first_order.momentum import Momentum
+from nglab.optimizers.first_order.nesterov import Nesterov
 from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.sgd import SGD
@@ -37,6 +43,23 @@ OPTIMIZERS = {
     "sgd, cosine": lambda stacked: SGD(
         lr=RATES if stacked else 0.01, batch_size=M, schedule=Cosine(warm_up=2, final=0.1)
     ),
+    "momentum": lambda stacked: Momentum(
+        lr=0.01, batch_size=M, schedule=CONSTANT, momentum=30 * RATES if stacked else 0.9
+    ),
+    "nesterov": lambda stacked: Nesterov(
+        lr=RATES if stacked else 0.01, batch_size=M, schedule=CONSTANT, momentum=0.9
+    ),
+    "adadelta": lambda stacked: AdaDelta(
+        lr=1.0, batch_size=M, schedule=CONSTANT, rho=0.9, eps=RATES if stacked else 1e-6
+    ),
+    "adam": lambda stacked: Adam(
+        lr=RATES if stacked else 0.01,
+        batch_size=M,
+        schedule=Cosine(warm_up=2, final=0.1),
+        beta1=0.9,
+        beta2=1 - RATES if stacked else 0.99,
+        eps=1e-8,
+    ),
     "ngd": lambda stacked: natural_gradient(
         M,
         samples=2,
@@ -45,7 +68,9 @@ OPTIMIZERS = {
     ),
     "line": lambda stacked: natural_gradient(M, step_rule=Line(previous=True, examples=9)),
     "layerwise": lambda stacked: natural_gradient(M, step_rule=Layerwise(True, None, 2.0)),
-    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(average=0.0, power=0.5)),
+    "diagonal": lambda stacked: natural_gradient(M, metric=Diagonal(0.0, 0.5, "sampled")),
+    "sample space": lambda stacked: natural_gradient(M, samples=2, metric=SampleSpace("sampled")),
+    "empirical Fisher": lambda stacked: natural_gradient(M, metric=SampleSpace("data")),
 }
 
 
@@ -130,6 +155,7 @@ def plain(name, network, stacked, device="cpu"):
 @torch.inference_mode()
 def test_a_replayed_step_does_all_that_a_step_does(name, network, stacked, monkeypatch):
     monkeypatch.setattr(SGD, "graph_steps", 3)
+    monkeypatch.setattr(FirstOrder, "graph_steps", 3)
     optimizer, params, state, x, y = problem(name, NETWORKS[network], stacked)
     captured = CapturedSteps(
         optimizer.step, optimizer.graph_steps, params, state, x[0], y[0], acted_out
@@ -151,6 +177,7 @@ def test_a_run_of_captured_steps_is_a_run(name, monkeypatch):
         "nglab.training.loop.CapturedSteps", partial(CapturedSteps, record=acted_out)
     )
     monkeypatch.setattr(SGD, "graph_steps", 3)
+    monkeypatch.setattr(FirstOrder, "graph_steps", 3)
 
     def rows(cuda_graph):
         network = NETWORKS["tanh"]

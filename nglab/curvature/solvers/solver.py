@@ -97,7 +97,14 @@ def as_scalars(damping: float | Tensor, like: Tensor) -> Tensor:
 
 
 def eigenpairs(a: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues `[..., n]`, rising, and eigenvectors of symmetric A; not numbers where A has such entries."""
+    """Eigenvalues `[..., n]`, rising, and eigenvectors of symmetric A; not numbers where A has such entries.
+
+    In single precision LAPACK does not get to the end with some matrices of low rank: those are taken in double.
+    """
     finite = a.isfinite().all(-1).all(-1)[..., None, None]
-    values, vectors = torch.linalg.eigh(torch.where(finite, a, 0.0))  # it would raise
+    safe = torch.where(finite, a, 0.0)  # it would raise
+    try:
+        values, vectors = torch.linalg.eigh(safe)
+    except torch.linalg.LinAlgError:
+        values, vectors = (t.to(a.dtype) for t in torch.linalg.eigh(safe.double()))
     return torch.where(finite[..., 0], values, torch.nan), vectors

@@ -27,6 +27,11 @@ class Work(Scratch):
         self.by_layer = order.argsort()
         self.of_group = list(order.split([len(group) for group in groups]))
 
+    def by_group(self, of_layer: Tensor) -> list[Tensor]:
+        """A number for each layer `[..., L]`, as it multiplies each stack of layers."""
+        layers_first = of_layer.movedim(-1, 0)
+        return [layers_first[group][..., None, None] for group in self.of_group]
+
 
 @dataclass
 class SubspaceState:
@@ -96,9 +101,7 @@ class Subspace(StepRule):
         pushed = self.pushed(linearised, direction)
         if state.previous is not None:
             pushed = torch.cat([pushed, linearised.forward(one_direction(state.previous))], -3)
-        curved = batch.likelihood.fisher_times(linearised.output, pushed)
-        gram = pushed.flatten(-2) @ curved.flatten(-2).mT
-        return gram.double() / linearised.examples
+        return curvature_along(batch, linearised, pushed)
 
     def _products(
         self, state: SubspaceState, batch: Batch, direction: Layers, product: Layers
@@ -129,17 +132,24 @@ class Subspace(StepRule):
     ) -> None:
         """The proposed step Σ c_j d_j, and trial ← W + it."""
         of_block = c if state.previous is None else c[..., :-1]
-        of_layer = of_block.expand(*c.shape[:-1], params.network.depth).movedim(-1, 0)
+        of_layer = of_block.expand(*c.shape[:-1], params.network.depth)
         proposed = state.work.proposed
-        for d, group, out in zip(
-            direction.stacks, state.work.of_group, proposed.stacks, strict=True
+        for d, factor, out in zip(
+            direction.stacks, state.work.by_group(of_layer), proposed.stacks, strict=True
         ):
-            torch.mul(d, of_layer[group][..., None, None], out=out)
+            torch.mul(d, factor, out=out)
         if state.previous is not None:
             for old, out in zip(state.previous.pieces, proposed.pieces, strict=True):
                 out.addcmul_(old, c[..., -1, None, None])
         for w, step, new in zip(params.pieces, proposed.pieces, trial.pieces, strict=True):
             torch.add(w, step, out=new)
+
+
+def curvature_along(batch: Batch, linearised: Linearised, pushed: Tensor) -> Tensor:
+    """⟨(J d_j)ᵀ F_R (J d_k)⟩ `[..., k, k]` in float64, from J d_j `[..., k, examples, n_L]`."""
+    curved = batch.likelihood.fisher_times(linearised.output, pushed)
+    gram = pushed.flatten(-2) @ curved.flatten(-2).mT
+    return gram.double() / linearised.examples
 
 
 def least(system: Tensor, slopes: Tensor) -> Tensor:

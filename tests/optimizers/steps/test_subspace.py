@@ -1,4 +1,4 @@
-"""What `Line` and `Layerwise` share, where something goes wrong; the numbers are in test_ngd_parts.py."""
+"""What the steps over a few directions share, where something goes wrong; the numbers are in test_ngd_parts.py."""
 
 import pytest
 import torch
@@ -8,9 +8,14 @@ from torch.testing import assert_close
 from nglab.optimizers.steps.layerwise import Layerwise
 from nglab.optimizers.steps.line import Line
 from nglab.optimizers.steps.subspace import least
+from nglab.optimizers.steps.two_level import TwoLevel
 
 M = 24
-RULES = {"line": Line(True, 9), "layerwise": Layerwise(True, None, 2.0)}
+RULES = {
+    "line": Line(True, 9),
+    "layerwise": Layerwise(True, None, 2.0),
+    "two levels": TwoLevel(True, 9, "constant"),
+}
 
 
 def test_the_small_system_is_solved_whatever_its_scale():
