@@ -18,8 +18,8 @@ from torch.testing import assert_close
 from nglab.networks.layers import to_vector
 from nglab.networks.network import Network
 from nglab.optimizers.krylov_methods.backtracking import best_iterate, line_search
-from nglab.optimizers.krylov_methods.descent import KEPT, descend
 from nglab.optimizers.krylov_methods.hessian_free import HessianFree
+from nglab.optimizers.krylov_methods.model_descent import KEPT, descend
 
 NETWORK = NETWORKS["tanh with bias"]
 LAMBDA = torch.tensor(0.03, dtype=torch.float64)

@@ -19,7 +19,7 @@ from nglab.curvature.ggn import LinearisedGGN
 from nglab.networks.layers import Layers, to_vector
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.krylov_methods.backtracking import best_iterate, line_search
-from nglab.optimizers.krylov_methods.descent import Descent, descend
+from nglab.optimizers.krylov_methods.model_descent import Descent, descend
 from nglab.optimizers.krylov_methods.moves import Trial, demand_one, mean_squares, take_
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
