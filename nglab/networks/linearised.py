@@ -65,10 +65,13 @@ class Linearised:
         """
         rx: Tensor | None = None
         for i in range(first_layer, len(v)):
-            rz = self.activations.inputs[i].unsqueeze(-3) @ v[i].mT
+            last = i == len(v) - 1
+            rz, moved = layer_values(v[i], 2, self.examples, v[i].shape[-2], hidden=not last)
+            torch.matmul(self.activations.inputs[i].unsqueeze(-3), v[i].mT, out=rz)
             if rx is not None:
-                rz += rx @ self.params.without_bias[i].unsqueeze(-3).mT
-            rx = rz if i == len(v) - 1 else self._chain(rz.clone(), i + 1)
+                torch.matmul(rx, self.params.without_bias[i].unsqueeze(-3).mT, out=moved)
+                rz += moved
+            rx = rz if last else self._chain(moved.copy_(rz), i + 1)
             yield rx, rz
 
     def by_layer(self, d: Sequence[Tensor]) -> Tensor:
@@ -98,18 +101,21 @@ class Linearised:
                 self._chain(by_direction, i + 1)
         return by_direction
 
-    def backward(self, u: Tensor) -> list[Tensor]:
-        """Jᵀ u: a list of `[..., k, n_i, m_i]`, summed over the examples."""
-        errors = self.errors(u)
+    def backward(self, u: Tensor, hidden: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Jᵀ u: a list of `[..., k, n_i, m_i]`, summed over the examples.
+
+        With `hidden` u_1 … u_{L-1} `[..., k, M, n_i]`, the J_iᵀ u_i are added, J_i the Jacobian of x_i.
+        """
+        errors = self.errors(u, hidden)
         return [
             e.mT @ x.unsqueeze(-3) for e, x in zip(errors, self.activations.inputs, strict=True)
         ]
 
-    def errors(self, u: Tensor) -> list[Tensor]:
+    def errors(self, u: Tensor, hidden: Sequence[Tensor] | None = None) -> list[Tensor]:
         """e_1 … e_L `[..., k, M, n_i]` that the output errors u leave (Eq. 8 of Bernacchia et al. 2018)."""
         errors = Errors(self.network, self.examples, u.shape[-3], self.params[0])
         errors.output.copy_(u)
-        return backward(self.network, self.params, self.activations, errors).sets
+        return backward(self.network, self.params, self.activations, errors, hidden).sets
 
     def hessian(
         self, v: Sequence[Tensor], e: Sequence[Tensor], output_curvature: Callable[[Tensor], Tensor]

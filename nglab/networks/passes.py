@@ -8,7 +8,7 @@ Layers whose weights have one shape lie in one tensor (`Layers`), so that one ba
 Equation numbers are those of Bernacchia, Lengyel & Hennequin (2018).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import reduce
 
@@ -120,16 +120,25 @@ def matrix_outputs(network: Network, params: Layers, x: Tensor) -> Tensor:
     return x
 
 
-def backward(network: Network, params: Layers, activations: Activations, errors: Errors) -> Errors:
+def backward(
+    network: Network,
+    params: Layers,
+    activations: Activations,
+    errors: Errors,
+    hidden: Sequence[Tensor] | None = None,
+) -> Errors:
     """Eq. 8: e_i = φ'_i ∘ [W_{i+1}ᵀ e_{i+1}], from the e_L that the caller wrote in `errors.output`.
 
-    Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i.
+    Signs are the paper's: for a loss h, e_L = −∂h/∂x_L, and e_i = −∂h/∂z_i with z_i the input of φ_i. `hidden` holds
+    what a function of x_1 … x_{L-1} has for them beside, `[..., sets, M, n_i]`, added in the bracket.
     """
     e, w = errors.layers.views, params.without_bias
     multiply = product(params, e[-1].shape[-2])
     chain_ = None if network.linear else network.phi.chain_
     for i in range(network.depth - 1, 0, -1):
         multiply(e[i], w[i], out=e[i - 1])
+        if hidden is not None:
+            errors.sets[i - 1].add_(hidden[i - 1])
         if chain_:
             chain_(errors.sets[i - 1], activations.x[i].unsqueeze(-3))
     return errors

@@ -1,20 +1,22 @@
 import pytest
 import torch
 from curvature.cases import CASES, jacobian, loss, problem
+from dense_reference import network_output
 from problems import randn, replicas, rng
 from scipy.sparse.linalg import cg, eigsh
 from torch.testing import assert_close
 
 from nglab.curvature.empirical_fisher import EmpiricalFisher
 from nglab.curvature.fisher import Fisher, MonteCarloFisher
-from nglab.curvature.ggn import GGN
+from nglab.curvature.ggn import GGN, LinearisedGGN
 from nglab.curvature.hessian import Hessian
 from nglab.curvature.operator import BlockDiagonal
 from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import output_fisher, output_hessian
 from nglab.likelihoods.softmax_in_network import SoftmaxInNetwork
-from nglab.networks.layers import to_vector
+from nglab.networks.layers import from_vector, to_vector
+from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 
@@ -37,6 +39,22 @@ def test_ggn_equals_autodiff(name):
     inner = output_hessian(likelihood, forward(network, params, x).output, y)
     expected = torch.einsum("mip,mij,mjq->pq", j, inner, j) / len(x)
     assert_close(GGN(network, params, x, y, likelihood).to_dense(), expected)
+
+
+@every_case
+def test_structural_damping_equals_autodiff(name):
+    network, params, x, y, likelihood = problem(name)
+
+    def hidden(theta):
+        layers = network_output(network, from_vector(network, theta), x)[1:-1]
+        return torch.cat([x.new_zeros(len(x), 0), *layers], 1)
+
+    j = torch.func.jacrev(hidden)(to_vector(params))
+    expected = GGN(network, params, x, y, likelihood).to_dense()
+    expected += 0.3 * torch.einsum("mip,miq->pq", j, j) / len(x)
+    linearised = Linearised.at(network, params, x)
+    sigma = torch.tensor(0.3).double()
+    assert_close(LinearisedGGN(linearised, y, likelihood, sigma).to_dense(), expected)
 
 
 @every_case

@@ -38,28 +38,63 @@ def conjugate_gradient(
     max_steps: int,
     preconditioner: Callable[[Tensor], Tensor] | None = None,
 ) -> Solution:
-    """What `ConjugateGradient` does, from x = 0; `preconditioner` maps columns r `[..., n, k]` to P⁻¹r.
+    """What `ConjugateGradient` does, from x = 0; `preconditioner` is that of `Recursion`.
 
-    P is symmetric positive definite and near A + λI. A column stops at its tolerance or without positive curvature;
-    the host looks at every step whether all have.
+    A column stops at its tolerance or without positive curvature; the host looks at every step whether all have.
     """
-    r, each = columns(a, b).clone(), as_scalars(damping, b)
-    x, goal = torch.zeros_like(r), tolerance * _norm(r)
-    s = preconditioner(r) if preconditioner else r
-    p, rs, steps = s, _dot(r, s), 0
-    going = _norm(r) > goal
-    while steps < max_steps and going.any():
-        ap = a @ p + each * p
-        curvature, steps = _dot(p, ap), steps + 1
+    recursion = Recursion(a, b, damping, preconditioner)
+    goal = tolerance * _norm(recursion.r)
+    going = _norm(recursion.r) > goal
+    while recursion.steps < max_steps and going.any():
+        going = recursion.advance_(going)
+        going = going & (_norm(recursion.r) > goal)
+    solved = (_norm(recursion.r) <= goal).all(-1).all(-1)
+    return solution(a, b, damping, recursion.x, solved, recursion.steps)
+
+
+class Recursion:
+    """x_k, the least ½ xᵀ(A + λI)x − bᵀx over x_0 and the k directions so far, and r_k = b − (A + λI) x_k.
+
+    Both are columns `[..., n, k]`; x_0 is `start`, shaped as b, or zero. `preconditioner` maps columns r to P⁻¹r, P
+    symmetric positive definite and near A + λI. When to stop is up to the caller.
+    """
+
+    def __init__(
+        self,
+        a: Matrix,
+        b: Tensor,
+        damping: float | Tensor,
+        preconditioner: Callable[[Tensor], Tensor] | None = None,
+        start: Tensor | None = None,
+    ) -> None:
+        self.a, self.damping, self.steps = a, as_scalars(damping, b), 0
+        self.preconditioner = preconditioner or (lambda r: r)
+        self.r = columns(a, b).clone()
+        if start is None:
+            self.x = torch.zeros_like(self.r)
+        else:
+            self.x = columns(a, start).clone()
+            self.r -= self._times(self.x)
+        self.p = self.preconditioner(self.r)
+        self.rs = self.last = _dot(self.r, self.p)  # rᵀP⁻¹r, now and before the last step
+
+    def advance_(self, going: Tensor) -> Tensor:
+        """A step of the columns that are `going`, bool `[..., 1, k]`; those of them with positive curvature there."""
+        if self.steps:
+            s = self.preconditioner(self.r)
+            self.rs, self.last = _dot(self.r, s), self.rs
+            self.p = s + torch.where(going, self.rs / self.last, 0.0) * self.p
+        ap = self._times(self.p)
+        curvature = _dot(self.p, ap)
         going = going & (curvature > 0)
-        rate = torch.where(going, rs / curvature, 0.0)
-        x = x + rate * p
-        r = r - rate * ap
-        s = preconditioner(r) if preconditioner else r
-        rs, last = _dot(r, s), rs
-        going = going & (_norm(r) > goal)
-        p = s + torch.where(going, rs / last, 0.0) * p
-    return solution(a, b, damping, x, (_norm(r) <= goal).all(-1).all(-1), steps)
+        rate = torch.where(going, self.rs / curvature, 0.0)
+        self.x = self.x + rate * self.p
+        self.r = self.r - rate * ap
+        self.steps += 1
+        return going
+
+    def _times(self, v: Tensor) -> Tensor:
+        return self.a @ v + self.damping * v
 
 
 def _norm(v: Tensor) -> Tensor:
