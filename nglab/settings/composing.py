@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
-from nglab.settings.messages import LABELS, near, unknown_key
+from nglab.settings.messages import LABELS, near, nearest, unknown_key
 from nglab.settings.nested import entries
 
 
@@ -73,10 +73,14 @@ def explain(error: Exception, job: Sequence[str] = (), name: str = "config") -> 
 def wrong_key(key: str, job: Sequence[str], name: str) -> str:
     """The message for a key that the chosen options do not have."""
     choices = [override for override in job if chooses(override)]
-    others = [option for option in options_beside(key, choices) if key in keys_of([option], name)]
-    if others:
-        return f"{key}: not a key of the chosen {key.partition('.')[0]}; {others[0]} has it"
-    return unknown_key(key, keys_of(choices, name))
+    keys = keys_of(choices, name)
+    group = key.partition(".")[0]
+    if nearest(key, [one for one in keys if one.startswith(f"{group}.")]):
+        return unknown_key(key, keys)
+    for option in options_beside(key, choices):  # to compose one takes a while: as many as it needs
+        if key in keys_of([option], name):
+            return f"{key}: not a key of the chosen {group}; {option} has it"
+    return unknown_key(key, keys)
 
 
 def chooses(override: str) -> bool:

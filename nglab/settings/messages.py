@@ -28,11 +28,15 @@ def unknown_key(key: str, known: Collection[str]) -> str:
 
 def near(word: str, known: Collection[str]) -> str:
     """The `known` words whose last part is nearest, as a question; else those beside it."""
+    if close := nearest(word, known):
+        return f"did you mean {' or '.join(close)}?"
+    siblings = [key for key in known if key.startswith(word.partition(".")[0] + ".")]
+    return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"
+
+
+def nearest(word: str, known: Collection[str]) -> list[str]:
+    """The `known` words whose last part is nearest, those as deep as `word` where there are such; none that is near."""
     ending = {key: key.rpartition(".")[2] for key in (word, *known)}
     match = get_close_matches(ending[word], [ending[key] for key in known], n=1)
     close = [key for key in known if ending[key] in match]
-    beside = [key for key in close if key.count(".") == word.count(".")]
-    if close:
-        return f"did you mean {' or '.join(beside or close)}?"
-    siblings = [key for key in known if key.startswith(word.partition(".")[0] + ".")]
-    return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"
+    return [key for key in close if key.count(".") == word.count(".")] or close

@@ -64,7 +64,30 @@ def test_the_command_line_wins_over_what_an_architecture_brings() -> None:
 @pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: file.stem)
 def test_the_command_on_top_of_every_file_composes(file: Path) -> None:
     command = next(line for line in file.read_text().splitlines() if line.startswith("# nglab"))
-    _, program, *words = shlex.split(command.removeprefix("#").partition("  ")[0], comments=True)
+    assert_composes(command.removeprefix("#").partition("  ")[0])
+
+
+METHODS = CONF.parent / "docs" / "methods"
+
+
+@pytest.mark.parametrize("file", sorted(METHODS.glob("*.md")), ids=lambda file: file.stem)
+def test_the_commands_of_every_page_on_a_method_compose(file: Path) -> None:
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    commands = [line for line in lines if line.startswith("nglab run")]
+    assert commands
+    for command in commands:
+        assert_composes(command)
+
+
+def test_every_method_has_a_page_and_a_line_among_them() -> None:
+    table = (METHODS / "README.md").read_text()
+    for file in (CONF / "optimizer").glob("*.yaml"):
+        assert (METHODS / f"{file.stem}.md").exists()
+        assert f"]({file.stem}.md)" in table
+
+
+def assert_composes(command: str) -> None:
+    _, program, *words = shlex.split(command, comments=True)
     overrides = [word for word in words if word != "-m"]
     if program == "run":
         for job in expand(overrides):
