@@ -67,12 +67,7 @@ class Diagonal(Metric):
     def update_(self, state: DiagonalState, batch: Batch) -> None:
         state.steps += 1
         weight = weight_of_batch(state.work.average, state.steps)[..., None, None]
-        errors = batch.errors.rows(1) if self.sampled else batch.errors.rows(0, 1)
-        for e, x, now in zip(
-            errors, batch.activations.inputs.batched, state.work.now.batched, strict=True
-        ):
-            squares = e.square().unflatten(-2, (-1, batch.examples)).mean(-3)
-            add_outer_(now, squares, x.square(), scale=1 / batch.examples, keep=0)
+        mean_squares_(batch, self.sampled, state.work.now)
         for mean, now in zip(state.mean.pieces, state.work.now.pieces, strict=True):
             mean.lerp_(now, weight)
 
@@ -85,3 +80,14 @@ class Diagonal(Metric):
     def multiply_(self, state: DiagonalState, gradient: Layers, out: Layers) -> None:
         for g, damped, d in zip(gradient.pieces, state.work.damped.pieces, out.pieces, strict=True):
             torch.div(g, damped, out=d)
+
+
+def mean_squares_(batch: Batch, sampled: bool, out: Layers) -> None:
+    """out ← ⟨g ∘ g⟩ of the gradients g of single examples, (E∘E)ᵀ(X∘X) / M a layer, after `Batch.gradient_`.
+
+    With the errors E of the K sampled targets, their mean: diag F; with those of the data's own the empirical Fisher's.
+    """
+    errors = batch.errors.rows(1) if sampled else batch.errors.rows(0, 1)
+    for e, x, now in zip(errors, batch.activations.inputs.batched, out.batched, strict=True):
+        squares = e.square().unflatten(-2, (-1, batch.examples)).mean(-3)
+        add_outer_(now, squares, x.square(), scale=1 / batch.examples, keep=0)

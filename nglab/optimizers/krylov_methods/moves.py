@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
+from nglab.curvature.diagonal import mean_squares_
 from nglab.errors import InputError
 from nglab.networks.layers import Layers, from_vector, to_vector
-from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Scratch
 
 
@@ -46,15 +46,9 @@ def take_(params: Layers, step: Tensor) -> None:
 
 
 def mean_squares(batch: Batch) -> Tensor:
-    """⟨g ∘ g⟩ `[P]` of the gradients g of single examples, after `gradient_`: (E∘E)ᵀ(X∘X) / M a layer.
-
-    It is the diagonal of the empirical Fisher.
-    """
+    """⟨g ∘ g⟩ `[P]` of the gradients g of single examples: the diagonal of the empirical Fisher."""
     squares = batch.gradient.map(torch.empty_like)
-    for out, e, x in zip(
-        squares.batched, batch.errors.rows(0, 1), batch.activations.inputs.batched, strict=True
-    ):
-        add_outer_(out, e.square(), x.square(), scale=1 / batch.examples, keep=0)
+    mean_squares_(batch, sampled=False, out=squares)
     return to_vector(squares)
 
 
