@@ -49,8 +49,9 @@ class Batch(Scratch):
     def linearised(self, params: Layers, examples: int | None) -> Linearised:
         """The network near the `params` that the last pass was made at, on the first `examples` (None: all)."""
         linearised = Linearised(self.network, params, self.activations)
-        few = examples is not None and examples < self.examples
-        return linearised.on_rows(slice(examples)) if few else linearised
+        if examples is None or examples >= self.examples:
+            return linearised
+        return linearised.on_first(examples)
 
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
         """h `[...]` at `params`; the activations and the output error of the true targets are theirs from here on."""

@@ -46,9 +46,9 @@ class Linearised:
         """z = x_L with an axis for the directions, `[..., 1, M, n_L]`."""
         return self.activations.output.unsqueeze(-3)
 
-    def on_rows(self, rows: slice | Tensor) -> "Linearised":
-        """The same on some of the examples, by a slice or by their numbers; without another forward pass."""
-        return Linearised(self.network, self.params, self.activations.on_rows(rows))
+    def on_first(self, count: int) -> "Linearised":
+        """The same on the first `count` of the examples; without another forward pass."""
+        return Linearised(self.network, self.params, self.activations.first(count))
 
     def forward(self, v: Sequence[Tensor], first_layer: int = 0) -> Tensor:
         """J v `[..., k, M, n_L]`; before `first_layer` (from 0) v counts as zero and is not read."""

@@ -36,6 +36,7 @@ class Activations(Scratch):
         output = layer_values(like, 1, examples, network.widths[-1], hidden=False)[0]
         first = network.groups[0] == [0] and not network.bias and not like.shape[:-2]
         self._takes_input = first  # x_0 need not be copied beside other layers' inputs or a 1
+        self._first: dict[int, Activations] = {}
         self._name(Layers(network, stacks), output)
 
     def _name(self, inputs: Layers, output: Tensor) -> None:
@@ -44,14 +45,17 @@ class Activations(Scratch):
         self.x.append(output)
         self.z = self.x[1:]  # where z_i is computed, and φ applied in place
 
-    def on_rows(self, rows: slice | Tensor) -> "Activations":
-        """Those of some examples of this pass: views for a slice, copies for a tensor of their numbers."""
-        some = copy(self)
-        stacks = [stack[..., rows, :] for stack in self.inputs.stacks]
-        some._name(Layers(self.inputs.network, stacks), self.output[..., rows, :])
+    def first(self, count: int) -> "Activations":
+        """Those of the first `count` examples of this pass, in views that are made once."""
+        if count not in self._first:
+            some = copy(self)
+            some._first = {}
+            stacks = [stack[..., :count, :] for stack in self.inputs.stacks]
+            some._name(Layers(self.inputs.network, stacks), self.output[..., :count, :])
+            self._first[count] = some
         if self._takes_input:
-            some.load(self.x[0][..., rows, :])
-        return some
+            self._first[count].load(self.x[0][..., :count, :])
+        return self._first[count]
 
     def load(self, x: Tensor) -> None:
         """Make x the input x_0: the tensor itself where the layout allows it, else a copy."""

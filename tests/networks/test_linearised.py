@@ -7,10 +7,11 @@ from torch.testing import assert_close
 from nglab.networks.layers import from_vector, to_vector
 from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
+from nglab.networks.passes import forward
 
 CASES = NETWORKS | {"equal layers apart": Network((3, 4, 2, 3, 4), "tanh", bias=True)}
 every_network = pytest.mark.parametrize("name", CASES)
-ROWS = [slice(2, 5), slice(None, None, 3), torch.tensor([6, 0, 3])]
+COUNTS = [1, 3, 7]
 
 
 def problem(name):
@@ -61,12 +62,12 @@ def test_from_a_layer_on(name):
 
 
 @every_network
-@pytest.mark.parametrize("rows", ROWS, ids=str)
-def test_on_some_rows_as_on_a_batch_of_them(name, rows):
+@pytest.mark.parametrize("count", COUNTS)
+def test_on_the_first_examples_as_on_a_batch_of_them(name, count):
     network, params, x, d = problem(name)
     some, fresh = (
-        Linearised.at(network, params, x).on_rows(rows),
-        Linearised.at(network, params, x[rows]),
+        Linearised.at(network, params, x).on_first(count),
+        Linearised.at(network, params, x[:count]),
     )
     assert_close(some.output, fresh.output)
     assert_close(some.forward(one(d)), fresh.forward(one(d)))
@@ -76,12 +77,22 @@ def test_on_some_rows_as_on_a_batch_of_them(name, rows):
         assert_close(ours, expected)
 
 
-def test_rows_leave_the_activations_as_they_are():
+def test_the_first_examples_leave_the_activations_as_they_are():
     network, params, x, d = problem("expanding")
     linearised = Linearised.at(network, params, x)
     before = linearised.forward(one(d))
-    linearised.on_rows(slice(3)).by_layer(d)
+    linearised.on_first(3).by_layer(d)
     assert torch.equal(linearised.forward(one(d)), before)
+
+
+def test_the_views_of_the_first_examples_follow_the_next_pass():
+    """x_0 too, which a network without bias takes as it is."""
+    network, params, x, d = problem("expanding")
+    activations = forward(network, params, x)
+    for batch in (x, x.flip(0), x.square()):
+        forward(network, params, batch, activations)
+        ours = Linearised(network, params, activations).on_first(3).by_layer(d)
+        assert_close(ours, Linearised.at(network, params, batch[:3]).by_layer(d))
 
 
 @pytest.mark.parametrize("widths", [(3, 4, 2, 3, 4), (2, 3, 4), (4, 3, 2), (3, 2)])
@@ -99,10 +110,10 @@ def test_a_stack_moves_as_its_members(name):
     directions, d = replicas(network, 3)
     x = randn(3, 7, network.widths[0], seed=1)
     linearised = Linearised.at(network, stacked, x)
-    for rows in (slice(None), *ROWS):
-        together = linearised.on_rows(rows)
+    for count in COUNTS:
+        together = linearised.on_first(count)
         for r, params in enumerate(singles):
-            alone = Linearised.at(network, params, x[r]).on_rows(rows)
+            alone = Linearised.at(network, params, x[r]).on_first(count)
             assert_close(together.by_layer(d)[r], alone.by_layer(directions[r]))
             moved = together.forward(one(d), network.depth // 2)[r]
             assert_close(moved, alone.forward(one(directions[r]), network.depth // 2))
