@@ -48,7 +48,7 @@ class Line:
 
 @style.styled
 def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
-    """Draw `comparison`, and `learning_rates` where three or more were run; returns the files.
+    """Draw `comparison`, and `learning_rates` where something was run at three or more; returns the files.
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
@@ -61,13 +61,11 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
     written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
-    if len({config.get("optimizer.lr") for config in configs} - {None}) >= 3:
-        others = [key for key in keys if key != "optimizer.lr"]
-        final = final_losses(records, configs, others)
+    final = final_losses(records, configs, [key for key in keys if key != "optimizer.lr"])
+    if final.groupby("label").learning_rate.nunique().max() >= 3:
         floors = style.positive(record.summary.get("minimum_loss") for record in records)
-        written += draw_learning_rates(
-            final, floors, title(configs[0], keys), out / "learning_rates"
-        )
+        heading = title(configs[0], keys)
+        written += draw_learning_rates(final, floors, heading, out / "learning_rates")
     return written
 
 

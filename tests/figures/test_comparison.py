@@ -140,6 +140,17 @@ def test_a_sweep_over_rates_gives_both_pictures(write_run: WriteRun, tmp_path: P
     assert plot_runs(folders, tmp_path / "out") == files
 
 
+def test_methods_each_at_its_own_rate_give_the_comparison_alone(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    folders = [
+        write_run(name, [4.0, lr], {"optimizer.lr": lr, "optimizer.name": name})
+        for name, lr in (("adam", 0.001), ("soap", 0.003), ("sgd", 0.1), ("ngd", 1.0))
+    ]
+    files = plot_runs(folders, tmp_path / "out")
+    assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
+
+
 @pytest.mark.parametrize("losses", [[4.0], [4.0, 1.0], [NAN]])
 def test_one_run_gives_the_comparison_alone(
     losses: list[float], write_run: WriteRun, tmp_path: Path
