@@ -75,6 +75,11 @@ class NGDState:
     batch: Batch
     moves: Moves
 
+    def gradient(self) -> Layers:
+        """G of the batch, or Ḡ once it has taken in G."""
+        mean, gradient = self.mean_gradient, self.batch.gradient
+        return mean.with_(gradient) if mean else gradient
+
 
 @dataclass(frozen=True, kw_only=True)
 class NGD(Optimizer):
@@ -116,6 +121,7 @@ class NGD(Optimizer):
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
         per_replica = params[0].new_zeros(params.leading)
         samples = self.samples if self.metric.sampled else 0
+        keep = self.gradient_average
         batch = Batch(task.network, task.likelihood, params, self.batch_size, samples)
         return NGDState(
             self.metric.init(params, batch),
@@ -125,11 +131,7 @@ class NGD(Optimizer):
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.nan,
-            mean_gradient=(
-                None
-                if is_zero(self.gradient_average)
-                else MeanGradient.of(params, self.gradient_average)
-            ),
+            mean_gradient=None if is_zero(keep) else MeanGradient.of(params, keep),
             generators=list(streams("sampled targets")) if samples else [],
             batch=batch,
             moves=Moves(params),
@@ -144,10 +146,7 @@ class NGD(Optimizer):
         loss = batch.gradient_(params, x, y, state.generators)  # h and G (Eqs. 1, 7, 8)
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
-        mean, gradient = state.mean_gradient, batch.gradient
-        self.metric.multiply_(
-            state.metric, mean.with_(gradient) if mean else gradient, direction
-        )  # D (Eq. 20)
+        self.metric.multiply_(state.metric, state.gradient(), direction)  # D (Eq. 20)
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW
