@@ -1,7 +1,7 @@
 """The diagonal of the Fisher, or of the empirical Fisher, as a metric."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -43,8 +43,6 @@ class Diagonal(Metric):
     has keep = min(1 − 1/k, average) at step k.
     """
 
-    any_gradient: ClassVar[bool] = True
-
     average: Share = setting("what the running average of diag F keeps; 0: this batch")
     power: Annotated[float, Gt(0), Le(1)] = setting("1: the natural gradient; 0.5: as Adam's")
     targets: Literal["sampled", "data"] = setting(
@@ -52,7 +50,11 @@ class Diagonal(Metric):
     )
 
     @property
-    def sampled(self) -> bool:  # type: ignore[override]
+    def any_gradient(self) -> bool:
+        return True
+
+    @property
+    def sampled(self) -> bool:
         return self.targets == "sampled"
 
     @property

@@ -1,7 +1,7 @@
 """The Kronecker-factored Fisher as a metric: block diagonal, F_ii = Λ_i ⊗ Λ̃_i (Eq. 20)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -64,8 +64,6 @@ class Kronecker(Metric):
     inverted then has them made anew at each step until they can.
     """
 
-    any_gradient: ClassVar[bool] = True
-
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
     refresh: Count = setting("the inverses are made anew every this many steps", paper="1")
     split: Literal["equal", "pi"] = setting(
@@ -77,7 +75,11 @@ class Kronecker(Metric):
     solver: Solver = setting("what inverts the factors")
 
     @property
-    def sampled(self) -> bool:  # type: ignore[override]
+    def any_gradient(self) -> bool:
+        return True
+
+    @property
+    def sampled(self) -> bool:
         return self.sides == "both"
 
     @property

@@ -56,7 +56,9 @@ class LowRank(Metric):
         "of C: the weights into a unit, or those of a layer", paper="unit"
     )
 
-    sampled = False
+    @property
+    def sampled(self) -> bool:
+        return False
 
     @property
     def capturable(self) -> bool:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,12 +15,18 @@ from nglab.networks.layers import Layers
 class Metric(ABC):
     """C and its settings; what it keeps between steps is the state that `init` makes.
 
-    A step calls `update_`, `invert_` and `multiply_`, in this order. `sampled`: C is made of errors of targets sampled
-    from the model. `any_gradient`: (C + λI)⁻¹ multiplies any G, not only that of the batch that C was made of.
+    A step calls `update_`, `invert_` and `multiply_`, in this order.
     """
 
-    sampled: ClassVar[bool] = True
-    any_gradient: ClassVar[bool] = False
+    @property
+    def sampled(self) -> bool:
+        """Whether C is made of errors of targets sampled from the model."""
+        return True
+
+    @property
+    def any_gradient(self) -> bool:
+        """Whether (C + λI)⁻¹ multiplies any G, not only that of the batch taken in."""
+        return False
 
     @property
     def capturable(self) -> bool:

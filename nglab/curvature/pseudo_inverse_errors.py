@@ -1,7 +1,6 @@
 """Errors that go back through the pseudo-inverses of the weights, not their transposes (Eq. 16), as a metric."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -39,7 +38,9 @@ class PseudoInverseErrors(Metric):
     a Gaussian with Σ̃ = I; other densities enter by their e_L alone.
     """
 
-    sampled: ClassVar[bool] = False
+    @property
+    def sampled(self) -> bool:
+        return False
 
     solver: Solver = setting("what inverts Λ_i + √λ I")
 

@@ -67,11 +67,11 @@ class SampleSpace(Metric):
     )
 
     @property
-    def sampled(self) -> bool:  # type: ignore[override]
+    def sampled(self) -> bool:
         return self.targets == "sampled"
 
     @property
-    def any_gradient(self) -> bool:  # type: ignore[override]
+    def any_gradient(self) -> bool:
         return self.targets == "sampled"
 
     @property

@@ -1,7 +1,6 @@
 """Squares of the gradient itself: a metric is one class."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
@@ -14,9 +13,11 @@ from nglab.settings.fields import Share, setting
 class Squares(Metric):
     """C = diag of a running average of G∘G, and D = G / (√C + λ), RMSProp's."""
 
-    sampled: ClassVar[bool] = False
-
     average: Share = setting("what the running average keeps")
+
+    @property
+    def sampled(self) -> bool:
+        return False
 
     def init(self, params, batch):
         zeros = params.map(torch.zeros_like)
