@@ -66,7 +66,7 @@ def curve(problem: str, speed: float, slow: float, rng: np.random.Generator) -> 
     return pd.DataFrame({
         "problem": problem, "arch": arch, "widths": widths, "status": "finished", "minimum_loss": floor,
         "step": (n / 20).astype(int), "examples_seen": n, "passes": n / 10_000, "train_seconds": n * slow * 2e-5,
-        "test_loss": loss, "test_error": 1 + 89 * loss / start if problem == "K" else NAN, "times_floor": loss / floor,
+        "test_loss": loss, "test_error": 0.2 + 0.8 * loss if problem == "K" else NAN, "times_floor": loss / floor,
     })  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def tuning_of(problem: str, method: str, i: int, speed: float) -> pd.DataFrame:
                 for target, value in TARGETS[COLUMN[problem]].items():
                     diverged = lr > 0.03 * (i + 1)
                     examples = (
-                        INF if diverged or value < 1.2 and speed < 2 else 5000 * off * seed / value
+                        INF if diverged or (value < 1.2 and speed < 2) else 5000 * off * seed / value
                     )
                     rows.append({
                         "problem": problem, "method": method, "setting": f"lr={lr:g} batch_size={batch:g}",

@@ -24,9 +24,9 @@ def to_target(times: pd.DataFrame, drift: float = 0.0) -> pd.DataFrame:
 
     Columns: `problem, arch, target, column, value, method`, and for each clock (`examples`, `steps`, `seconds`): the
     median over seeds under the clock's name; `_low`, `_high`: 95 % percentile bootstrap interval of the median;
-    `_ratio`: over the least median of the race (NaN: it is ∞); `_reached` of `_seeds`; `_setting`; `_verdict` ("winner", "tie", "",
-    "beside"). A target never reached is ∞, a number greater than all. `drift`: by what share the machine's speed
-    changed during the race; seconds that differ by less are a tie.
+    `_ratio`: over the least median of the race (NaN: it is ∞); `_reached` of `_seeds`; `_setting`; `_verdict`
+    ("winner", "tie", "", "beside"). A target never reached is ∞, a number greater than all. `drift`: by what share the
+    machine's speed changed during the race; seconds that differ by less are a tie.
     """
     times = times.sort_values("seed")
     head = times.groupby([*WORKLOAD, "method"], as_index=False)[["arch", "column", "value"]].first()
