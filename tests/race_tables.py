@@ -106,7 +106,9 @@ def tuning_of(problem: str, method: str, i: int, speed: float) -> pd.DataFrame:
                 for target, value in TARGETS[COLUMN[problem]].items():
                     diverged = lr > 0.03 * (i + 1)
                     examples = (
-                        INF if diverged or (value < 1.2 and speed < 2) else 5000 * off * seed / value
+                        INF
+                        if diverged or (value < 1.2 and speed < 2)
+                        else 5000 * off * seed / value
                     )
                     rows.append({
                         "problem": problem, "method": method, "setting": f"lr={lr:g} batch_size={batch:g}",

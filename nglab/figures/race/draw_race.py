@@ -1,13 +1,12 @@
 """Figure 3: the test loss of every method against examples and against seconds, a column a problem.
 
-`curves`, a row an evaluation, and `times`, a row a problem, target, method and seed: see `nglab.figures.race.race_report`.
+`curves`, a row an evaluation, and `times`, a row a problem, target, method and seed: see race_report.py.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +15,10 @@ from nglab.figures.race.race_looks import Looks, legend_below, staggered
 from nglab.figures.race.race_statistics import rows_of
 from nglab.plotting import style
 
-CLOCKS = {"examples": ("examples_seen", 1000, style.EXAMPLES), "seconds": ("train_seconds", 1, style.SECONDS)}  # fmt: skip
+CLOCKS = {
+    "examples": ("examples_seen", 1000, style.EXAMPLES),
+    "seconds": ("train_seconds", 1, style.SECONDS),
+}
 FLOOR: dict[str, Any] = {"color": style.FLOOR_COLOUR, "linestyle": (0, (4, 2)), "linewidth": 0.9}
 TARGET: dict[str, Any] = {"color": "black", "linestyle": (0, (0.8, 2)), "linewidth": 0.7}
 FORMATS = ("png", "pdf", "svg")

@@ -1,6 +1,6 @@
 """Time to target over seeds: medians, their uncertainty, who won and who ties, performance profiles.
 
-`times`, a row a problem, target, method, `tuned_for` and seed: see `nglab.figures.race.race_report`. A workload is a
+`times`, a row a problem, target, method, `tuned_for` and seed: see race_report.py. A workload is a
 problem and a target. Methods beside the race (`tuned_for` "none") are measured as the others are, and win nothing.
 """
 
