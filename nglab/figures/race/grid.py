@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,8 +23,7 @@ def grid_of(composed: DictConfig) -> dict[str, list[Any]]:
     Numbers rise; the method's own value is among them. A key that names a group of options, such as `schedule`, has
     their names as values. Raises InputError where there is no grid, or at the first key that is not as it should be.
     """
-    optimizer = OmegaConf.to_container(composed.optimizer, resolve=True)
-    assert isinstance(optimizer, dict)
+    optimizer = optimizer_of(composed)
     grid = optimizer.get("grid")
     if not grid or not isinstance(grid, dict):
         raise InputError(
@@ -37,6 +36,10 @@ def grid_of(composed: DictConfig) -> dict[str, list[Any]]:
             raise InputError(f"optimizer.grid.{key}: no such key; {near(key, list(defaults))}")
         check_values(f"optimizer.grid.{key}", values, defaults[key])
     return grid
+
+
+def optimizer_of(composed: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(composed.optimizer, resolve=True))
 
 
 def tunable(optimizer: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,9 +68,7 @@ def check_values(key: str, values: Any, default: object) -> None:
 
 def overrides(setting: Setting, composed: DictConfig) -> list[str]:
     """A setting as overrides of `nglab run`: ["optimizer.lr=0.01", "optimizer/schedule=cosine"]."""
-    optimizer = OmegaConf.to_container(composed.optimizer, resolve=True)
-    assert isinstance(optimizer, dict)
-    values = dict(entries(optimizer))
+    values = dict(entries(optimizer_of(composed)))
     return [
         f"optimizer/{key.replace('.', '/')}={value}"
         if is_group(values[key])
@@ -84,9 +85,9 @@ def text(value: object) -> str:
 def continued(values: Sequence[Any], beyond: int) -> Any:
     """The next value beyond the upper (`beyond` 1) or the lower (−1) end of a grid; None where there is none.
 
-    Geometric: the last step but one of the grid is taken once more, so that 1, 3, 10 goes on with 30, and the value rounded
-    to three digits; whole numbers stay whole. There is none beyond text, fewer than three values, zero or less, or where
-    the last two steps are not alike: one's logarithm is more than 1.5 times the other's.
+    Geometric: the last step but one of the grid is taken once more, so that 1, 3, 10 goes on with 30, rounded to
+    three digits; whole numbers stay whole. There is none beyond text, fewer than three values, zero or less, or where
+    the last two steps are not alike: the logarithm of one is more than 1.5 times that of the other.
 
     >>> continued([0.001, 0.003, 0.01], 1), continued([0.001, 0.003, 0.01], -1), continued([0.0, 0.5, 0.9], 1)
     (0.03, 0.0003, None)
