@@ -125,4 +125,4 @@ def test_a_grid_is_continued_as_a_series(values, below, above):
 
 def test_the_grid_is_no_key_of_a_run():
     with pytest.raises(InputError, match=r"did you mean optimizer\.lr\?$"):
-        compose(["optimizer=kfac", "optimizer.damping.lrr=1"])
+        compose(["optimizer=sgd", "optimizer.schedule.lrr=1"])
