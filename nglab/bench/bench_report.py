@@ -12,6 +12,7 @@ import pandas as pd
 from nglab.bench.peers import DISTRIBUTIONS
 from nglab.bench.pictures import draw
 from nglab.plotting.markdown import pipe_table
+from nglab.runs.machine import processor
 from nglab.runs.provenance import git_commit
 
 UNITS = {
@@ -58,14 +59,6 @@ def machine(threads: int, dtype: str, rounds: int) -> str:
     return (
         f"{processor()}; {used}; nglab {git_commit() or version('nglab')}; {', '.join(versions)}."
     )
-
-
-def processor() -> str:
-    """The processor's name, as Linux tells it, else what Python knows."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def sections(rows: pd.DataFrame) -> list[str]:

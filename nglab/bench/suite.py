@@ -21,9 +21,9 @@ from nglab.bench.steps import NGD_STEPS, SGD_STEPS, Maker
 from nglab.bench.timing import measure, on_cores, table
 from nglab.networks.network import Network
 from nglab.runs.config import check
+from nglab.runs.cores import available_cores
 from nglab.settings.composing import compose
 from nglab.settings.messages import demand, one_of
-from nglab.sweeps.workers import available_cores
 
 log = logging.getLogger(__name__)
 

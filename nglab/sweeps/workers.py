@@ -10,16 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nglab.runs.cores import available_cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 
 work: tuple[Callable[[Any], Any], Sequence[Any]]  # what the processes that are forked here do
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def useful_processes(devices: Iterable[str]) -> int:
