@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +22,7 @@ CLOCKS = {
 }
 FLOOR: dict[str, Any] = {"color": style.FLOOR_COLOUR, "linestyle": (0, (4, 2)), "linewidth": 0.9}
 TARGET: dict[str, Any] = {"color": "black", "linestyle": (0, (0.8, 2)), "linewidth": 0.7}
+PER_DECADE = 12
 FORMATS = ("png", "pdf", "svg")
 
 
@@ -84,13 +86,19 @@ def target_levels(times: pd.DataFrame, floors: Sequence[float]) -> list[float]:
 
 
 def draw_clock(axes: Axes, rows: pd.DataFrame, clock: str, looks: Looks) -> None:
-    """Every method's median and band, from its first evaluation on."""
+    """Every method's median and band, from its first evaluation on, on two log axes."""
     x, unit, label = CLOCKS[clock]
     begun = rows[(rows.step > 0) & (rows[x] > 0)]
     for method, look in staggered(looks).items():
-        if runs := runs_of(begun[begun.method == method]):
+        if runs := [thinned(run, x) for run in runs_of(begun[begun.method == method])]:
             style.draw_spread(axes, runs, x, unit=unit, opacity=0.08, **look)
     axes.set(xscale="log", xlabel=label)
+
+
+def thinned(run: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The last evaluation in each part of a decade: all of a noisy run would be a blot where they crowd."""
+    part = np.floor(np.log10(run[x].to_numpy(dtype=float)) * PER_DECADE)
+    return run[~pd.Series(part, index=run.index).duplicated(keep="last")]
 
 
 def caption(curves: pd.DataFrame) -> str:
@@ -101,7 +109,8 @@ def caption(curves: pd.DataFrame) -> str:
     lines = "One seed." if seeds.max() == 1 else over
     lost = diverged(curves)
     tuned = "Above: settings tuned for examples; below: for seconds."
-    return f"{lines} {tuned}" + (f"\nDiverged: {lost}." if lost else "")
+    drawn = f"At most {PER_DECADE} evaluations a decade are drawn."
+    return f"{lines} {tuned} {drawn}" + (f"\nDiverged: {lost}." if lost else "")
 
 
 def diverged(curves: pd.DataFrame) -> str:

@@ -6,34 +6,46 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nglab.plotting import style
+COLOURS = ["#0072b2", "#d55e00", "#00523b", "#ee9fc6", "#e69f00", "#56b4e9", "#000000", "#882255"]
+"""Told apart by the colour-blind, and as far as eight can be by their lightness."""
 
-COLOURS = [*style.PALETTE[:7], "#882255"]
-MARKERS = "os^DvPX<*p>h"
+MARKERS = [*((marker, "full") for marker in "os^DvPX<>*"), ("o", "none"), ("s", "none")]
 LINES = ["-", (0, (7, 2)), (0, (3, 1.2)), (0, (1, 1.1)), (0, (4, 1, 1, 1, 1, 1))]
-BESIDE = {"color": "0.55", "mec": "0.55", "mfc": "white", "mew": 0.6, "linewidth": 0.9}
+BESIDE, BESIDE_MARKERS = "0.55", "x+12"
 
 Looks = dict[str, dict[str, Any]]
 """Arguments of `plot` for each method."""
 
 
 def race_looks(methods: Sequence[str], beside: Sequence[str] = ()) -> Looks:
-    """A look for each method; those beside the race are grey, their markers open.
+    """A look for each method; those beside the race are grey, their markers crosses.
 
     Eight colours, five dashes and twelve markers in turn: two methods of twelve share at most one of the three.
     """
-    own = {name: shape(i) | {"color": COLOURS[i % len(COLOURS)]} for i, name in enumerate(methods)}
-    return own | {name: shape(i) | BESIDE for i, name in enumerate(beside)}
+    own = {name: own_look(i) for i, name in enumerate(methods)}
+    return own | {name: look_beside(i) for i, name in enumerate(beside)}
 
 
-def shape(i: int) -> dict[str, Any]:
-    marker = {"marker": MARKERS[i % len(MARKERS)], "ms": 3.8, "mec": "white", "mew": 0.3}
-    return {"linestyle": LINES[i % len(LINES)], "linewidth": 1.1} | marker
+def own_look(i: int) -> dict[str, Any]:
+    colour, (marker, fill) = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+    edge = {"mec": "white", "mew": 0.3} if fill == "full" else {"mec": colour, "mew": 0.9}
+    look = {"color": colour, "marker": marker, "fillstyle": fill, "ms": 4.2, **edge}
+    return look | {"linestyle": LINES[i % len(LINES)], "linewidth": 1.1}
+
+
+def look_beside(i: int) -> dict[str, Any]:
+    look = {
+        "color": BESIDE,
+        "marker": BESIDE_MARKERS[i % len(BESIDE_MARKERS)],
+        "ms": 4.5,
+        "mew": 0.9,
+    }
+    return look | {"linestyle": LINES[i % len(LINES)], "linewidth": 0.9}
 
 
 def staggered(looks: Looks) -> Looks:
     """The looks with a few markers on each line, at other places on each."""
-    spacing = 0.3  # of the panel's diagonal
+    spacing = 0.22  # of the panel's diagonal
     starts = {name: 0.02 + spacing * i / len(looks) for i, name in enumerate(looks)}
     return {name: look | {"markevery": (starts[name], spacing)} for name, look in looks.items()}
 

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from race_tables import METHODS, Tables, race_tables
 
 from nglab.figures.race.draw_profiles import draw_profile, draw_profiles
-from nglab.figures.race.draw_race import caption, diverged, draw_clock, draw_race, target_levels
+from nglab.figures.race.draw_race import (
+    caption,
+    diverged,
+    draw_clock,
+    draw_race,
+    target_levels,
+    thinned,
+)
 from nglab.figures.race.draw_sensitivity import (
     draw_sensitivity,
     first_key,
@@ -37,8 +44,9 @@ def small() -> Tables:
 def test_any_two_of_twelve_methods_differ_in_two_of_colour_dash_and_marker() -> None:
     looks = race_looks(METHODS, ["kfac_jax", "torch adam"])
     for one, other in combinations(METHODS, 2):
-        same = [looks[one][key] == looks[other][key] for key in ("color", "linestyle", "marker")]
-        assert sum(same) <= 1
+        a, b = looks[one], looks[other]
+        same = [a[key] == b[key] for key in ("color", "linestyle")]
+        assert sum([*same, (a["marker"], a["fillstyle"]) == (b["marker"], b["fillstyle"])]) <= 1
     assert len({look["markevery"] for look in staggered(looks).values()}) == len(looks)
 
 
@@ -61,8 +69,17 @@ def test_lines_are_medians_from_the_first_evaluation_on(whole: Tables) -> None:
     draw_clock(axes, rows, "examples", race_looks(["adam", "never run"]))
     (line,) = axes.lines
     medians = rows[rows.step > 0].groupby("examples_seen").test_loss.median()
-    np.testing.assert_allclose(line.get_xdata(), medians.index / 1000)
-    np.testing.assert_allclose(line.get_ydata(), medians)
+    drawn = medians.index.isin(np.round(1000 * np.asarray(line.get_xdata())))
+    assert drawn[[0, -1]].all()
+    np.testing.assert_allclose(line.get_ydata(), medians[drawn])
+
+
+def test_of_crowded_evaluations_the_last_of_each_part_of_a_decade_is_drawn() -> None:
+    run = pd.DataFrame({"x": np.arange(1, 1001)})
+    shown = thinned(run, "x").x.to_numpy()
+    assert shown[[0, 1, 2, -1]].tolist() == [1, 2, 3, 1000]
+    assert (np.diff(np.floor(12 * np.log10(shown))) >= 1).all()
+    assert len(shown[shown >= 100]) == 13  # of one decade, and the thousand itself
 
 
 def test_targets_of_the_floor_lie_above_it() -> None:
@@ -88,7 +105,7 @@ def draw_all(tables: Tables, folder: Path) -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("problem", "ADK")
+@pytest.mark.parametrize("problem", "AK")
 def test_one_method_and_one_seed_which_diverged(problem: str, tmp_path: Path) -> None:
     files = draw_all(race_tables(["kfac"], problem, 1), tmp_path)
     assert "no target was reached</" in files[5].read_text()
