@@ -5,16 +5,20 @@ import pytest
 from omegaconf import OmegaConf
 
 from nglab.errors import InputError
-from nglab.figures.figure1 import compute_figure1 as module
-from nglab.figures.figure1.compute_figure1 import best_rate, figure1, read_panels
+from nglab.figures.figure1.compute_figure1 import figure1, read_panels
+from nglab.figures.race import run_race as module
+from nglab.runs import run as run_module
 from nglab.settings.composing import compose
 
 TINY = ["data.train_examples=2000", "data.test_examples=200"]
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 @pytest.fixture
-def tiny():
-    config = compose(["preset=smoke", "panels=[A]"], "figure1")
+def tiny(monkeypatch):
+    monkeypatch.setattr(module, "calibrate", lambda: 2.0)
+    config = compose(["figure1=smoke", "panels=[A]"], "figure1")
     config.panel.A.update(passes=1, grid_passes=0.5, seeds=2, rates=[0.01, 50.0, 0.04])
     OmegaConf.update(config, "panel.A.overrides", TINY, force_add=True)
     return config
@@ -27,6 +31,8 @@ def test_figure1_from_nothing_and_then_from_what_is_there(tiny, tmp_path, monkey
     assert all(f.stat().st_size > 100 for f in files)
     grid = pd.read_csv(tmp_path / "learning_rates.csv")
     assert len(grid) == 6 and (grid[grid.learning_rate == 50].final_test_loss == math.inf).all()
+    medians = grid.groupby("learning_rate").final_test_loss.median()
+    assert set(grid.learning_rate[grid.chosen]) == {medians.idxmin()}
     curves = pd.read_csv(tmp_path / "figure1.csv")
     assert set(zip(curves.method, curves.seed, strict=True)) == {
         (m, s) for m in ("SGD", "NGD") for s in (0, 1)
@@ -38,7 +44,7 @@ def test_figure1_from_nothing_and_then_from_what_is_there(tiny, tmp_path, monkey
         raise AssertionError("trained again")
 
     monkeypatch.setattr(module, "run", fail)
-    monkeypatch.setattr(module, "train_stacks", fail)
+    monkeypatch.setattr(run_module, "run_together", fail)
     figure1(tiny, tmp_path)
     again = pd.read_csv(tmp_path / "figure1.csv")
     pd.testing.assert_frame_equal(curves, again)
@@ -63,16 +69,6 @@ def test_a_stop_loses_at_most_the_run_in_hand(tiny, tmp_path, monkeypatch):
     assert len(made) == 4
 
 
-def test_the_best_rate_has_the_smallest_median():
-    grid = pd.DataFrame(
-        {
-            "learning_rate": [0.01] * 3 + [0.02] * 3 + [0.04] * 3,
-            "final_test_loss": [5.0, 5.0, 5.0, 1.0, 2.0, math.inf, 0.1, math.inf, math.inf],
-        }
-    )
-    assert best_rate(grid) == 0.02
-
-
 def test_wrong_panels_and_seeds_are_named():
     with pytest.raises(InputError, match="no panel 'E'"):
         read_panels(compose(["panels=[A,E]"], "figure1"))
@@ -82,12 +78,12 @@ def test_wrong_panels_and_seeds_are_named():
 
 @pytest.mark.parametrize("preset", ["smoke", "default", "paper"])
 def test_every_preset_has_every_panel(preset):
-    panels = read_panels(compose([f"preset={preset}"], "figure1"))
+    panels = read_panels(compose([f"figure1={preset}"], "figure1"))
     assert list(panels) == ["A", "B", "C", "D"]
     assert [p.paper_rate for p in panels.values()] == [0.08, 0.08, 0.02, 0.04]
 
 
 def test_settings_of_ngd_alone_reach_no_other_method():
-    panel = read_panels(compose(["preset=default"], "figure1"))["D"]
-    assert "optimizer.damping.initial=0.1" in panel.command("NGD", 0, 1)
-    assert not [o for o in panel.command("SGD", 0, 1, 0.01) if "damping" in o]
+    problem = read_panels(compose(["figure1=default"], "figure1"))["D"].problem("D")
+    assert "optimizer.damping.initial=0.1" in problem.command("ngd", 0)
+    assert not [word for word in problem.command("sgd", 0) if "damping" in word]
