@@ -19,8 +19,6 @@ from omegaconf import OmegaConf
 
 from nglab import cli
 from nglab.errors import InputError
-from nglab.figures.figure1 import compute_figure1
-from nglab.figures.figure1.compute_figure1 import folder_name, run_once
 from nglab.runs.config import check
 from nglab.runs.folder import write_json
 from nglab.runs.ownership import take
@@ -28,6 +26,7 @@ from nglab.runs.run import run
 from nglab.runs.status import OWNER
 from nglab.runs.table import find_runs, read_run
 from nglab.settings.composing import compose, conf_dir
+from nglab.sweeps.asked import asking
 from nglab.sweeps.shared_composing import SharedConfigLoader
 
 LONG = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -153,10 +152,11 @@ def saved(overrides):
     return ["run", "--experimental-rerun", "job.pickle"]
 
 
-def drawn(overrides):
-    """A run of figure1."""
+def asked(overrides):
+    """A run that a program asks for."""
     try:
-        run_once(overrides, Path("runs"))
+        with asking(Path("asked")) as jobs:
+            jobs.launch([jobs.job("mine", overrides)])
     except InputError as error:
         print(error)
         return 2
@@ -181,9 +181,9 @@ WAYS = {  # of starting: the run's folder, and what starts it with some override
     "sequential": sweep("sequential"),
     "stacked": sweep("stacked"),
     "basic": sweep("basic"),
-    "figure1": (None, drawn),
+    "asked": ("asked/mine", asked),
 }
-GO_ON = ("sequential", "stacked", "figure1")
+GO_ON = ("sequential", "stacked", "asked")
 """The ways that leave a finished run alone instead of refusing it."""
 
 
@@ -192,8 +192,8 @@ def way(request):
     return request.param
 
 
-def folder_of(way, overrides):
-    return Path(WAYS[way][0] or f"runs/{folder_name(overrides)}")
+def folder_of(way):
+    return Path(WAYS[way][0])
 
 
 def begin(way, overrides):
@@ -258,7 +258,7 @@ STANDING = {
 
 @pytest.mark.parametrize("standing", STANDING)
 def test_what_stands_there_is_refused_and_left_as_it_is(standing, way):
-    folder = folder_of(way, MINE)
+    folder = folder_of(way)
     standing(folder)
     before = contents(folder)
     status, said = waited(begin(way, MINE))
@@ -268,7 +268,7 @@ def test_what_stands_there_is_refused_and_left_as_it_is(standing, way):
 
 
 def test_a_finished_run_is_refused_or_left_alone(way):
-    folder = folder_of(way, MINE)
+    folder = folder_of(way)
     stands(folder, MINE)
     before = contents(folder)
     status, said = waited(begin(way, MINE))
@@ -277,13 +277,9 @@ def test_a_finished_run_is_refused_or_left_alone(way):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("way", ["run", "config-dir", "sequential", "stacked", "basic", "figure1"])
-def test_of_two_processes_at_once_one_has_the_folder(way, monkeypatch):
-    folder = folder_of(way, MINE)
-    if (
-        way == "figure1"
-    ):  # its folders are named after the runs: another program that means the same
-        monkeypatch.setattr(compute_figure1, "folder_name", lambda _: folder.name)
+@pytest.mark.parametrize("way", ["run", "config-dir", "sequential", "stacked", "basic", "asked"])
+def test_of_two_processes_at_once_one_has_the_folder(way):
+    folder = folder_of(way)
     pids = [begin(way, overrides) for overrides in (OTHER, MINE)]
     ends = [waited(pid) for pid in pids]
     assert sorted(status for status, _ in ends) == [0, 2], ends
@@ -291,19 +287,19 @@ def test_of_two_processes_at_once_one_has_the_folder(way, monkeypatch):
     record = read_run(folder)
     assert record.summary["status"] == "finished"
     assert rate_of(folder) == record.metrics.learning_rate[0] == winner
-    if way != "figure1":
-        assert OmegaConf.load(folder / ".hydra" / "config.yaml").optimizer.lr == winner
+    assert OmegaConf.load(folder / ".hydra" / "config.yaml").optimizer.lr == winner
 
 
 def test_what_replaces_the_rows_of_a_stopped_run_says_so(way):
-    folder = folder_of(way, MINE)
+    folder = folder_of(way)
     stands(folder, MINE)
     (folder / "summary.json").unlink()
     before, rows = contents(folder), len(read_run(folder).metrics)
     status, said = waited(begin(way, MINE))
-    if way in ("sequential", "stacked"):
+    if way in GO_ON:
+        said += (folder / "nglab.log").read_text()
         assert status == 0 and f"begun anew, in place of {rows} rows" in said
-    elif way != "figure1":
+    else:
         assert status == 2 and "holds a run already (unfinished)" in said
         assert contents(folder) == before
 
