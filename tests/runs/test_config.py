@@ -8,9 +8,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from nglab.commands._output import with_preset
 from nglab.data.mnist import MnistImages
 from nglab.data.teacher import Teacher
 from nglab.errors import InputError
+from nglab.figures.race.race_protocol import read_race
 from nglab.runs.config import check
 from nglab.runs.device import check_device
 from nglab.settings import composing
@@ -93,12 +95,21 @@ def assert_composes(command: str) -> None:
         for job in expand(overrides):
             check(compose(job))
     else:
-        compose([word for word in overrides if "," not in word], program)
+        compose(with_preset([word for word in overrides if "," not in word], program), program)
 
 
-@pytest.mark.parametrize("preset", options("preset"))
+@pytest.mark.parametrize("preset", options("race"))
+def test_every_preset_of_the_race_composes(preset: str) -> None:
+    race = read_race(compose([f"race={preset}", "problems=[A,B,C,D,K]"], "race"))
+    for problem in race.problems:
+        reported, tuned = problem.command("sgd", 0), problem.command("sgd", 1000)
+        check(compose(reported))
+        assert check(compose([*tuned, *problem.tuning.overrides])).seed == race.first_tuning_seed
+
+
+@pytest.mark.parametrize("preset", options("figure1"))
 def test_every_preset_of_figure_1_composes(preset: str) -> None:
-    figure = compose([f"preset={preset}"], "figure1")
+    figure = compose([f"figure1={preset}"], "figure1")
     for panel in figure.panel.values():
         check(compose([f"arch={panel.arch}", "optimizer=sgd", *panel.get("overrides", [])]))
 
