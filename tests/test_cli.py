@@ -257,6 +257,27 @@ def test_figure1_refuses_what_it_does_not_know(
     assert not figures
 
 
+def test_race(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Any] = []
+
+    def race(*arguments: Any) -> list[Path]:
+        asked.append(arguments)
+        return [Path("race.md")]
+
+    module = SimpleNamespace(race=race)
+    monkeypatch.setitem(sys.modules, "nglab.figures.race.compute_race", module)
+    Path("mine").mkdir()
+    assert nglab("race", "preset=smoke", "methods=sgd,mine", "problems=A,C", "seeds=2", "out=here",
+                 "beside=a.csv", "hydra/launcher=joblib", "--config-dir", "mine") == 0  # fmt: skip
+    ((config, folder, words, config_dir),) = asked
+    assert (config.methods, config.problems, config.seeds) == (["sgd", "mine"], ["A", "C"], 2)
+    assert config.problem.A.passes == 2 and config.beside == ["a.csv"]
+    assert (folder, words, config_dir) == (Path("here"), ["hydra/launcher=joblib"], "mine")
+    assert capsys.readouterr().out == "race.md\n"
+    assert nglab("race") == 0
+    assert asked[1][1:] == (Path("outputs/race/default"), [], None)
+
+
 def test_data_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fetch: Callable[[Path | None], Path] = lambda root: root or Path("cache")  # noqa: E731
     monkeypatch.setitem(sys.modules, "nglab.data.mnist_files", SimpleNamespace(fetch=fetch))

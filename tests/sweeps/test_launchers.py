@@ -112,6 +112,15 @@ def test_stacks_are_trained_in_processes():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_cannot_be_stacked_is_trained_alone_or_beside_others(alone):
+    sweep = ["optimizer=sgd", "optimizer.batch_size=10,20", "hydra.launcher.processes=2"]
+    assert nglab("-m", *STACKED, *sweep, f"hydra.launcher.alone={alone}") == 0
+    summaries = [read_run(Path(f"together/{i}")).summary for i in range(2)]
+    assert [(s["stacked"], s["concurrent"]) for s in summaries] == [(1, not alone)] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 def test_what_a_process_raises_ends_the_sweep_and_what_is_done_stays(monkeypatch, capsys):
     original = run_module.run_together
 
