@@ -20,7 +20,8 @@ def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
-    monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])
+    for room in ("nglab", "nglab.figures"):  # where the commands show what is logged
+        monkeypatch.setattr(logging.getLogger(room), "handlers", [])
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

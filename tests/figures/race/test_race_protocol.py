@@ -1,0 +1,66 @@
+"""What a race may be: every wrong key is named before anything is written."""
+
+from pathlib import Path
+
+import pytest
+
+from nglab import cli
+from nglab.commands._output import with_preset
+from nglab.figures.race.race_protocol import Target, read_race
+from nglab.settings.composing import compose
+
+TARGETS = "problem.A.targets"
+
+
+def race_of(*words: str):
+    return read_race(compose(with_preset(words, "race"), "race"))
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("methods=sgd,ngd,sgd", "methods=['sgd', 'ngd', 'sgd']: must be one or more, each once"),
+        ("methods=[]", "methods=[]: must be one or more, each once"),
+        ("methods=sgd,sdg", "optimizer=sdg: no such option; did you mean sgd?"),
+        ("problems=A,A", "problems=['A', 'A']: must be one or more, each once"),
+        ("problems=A,E", "problems=E: must be one of A, B, C, D, K"),
+        ("problem.A.arch=sqare", "arch=sqare: no such option; did you mean square?"),
+        ("problem.A.archh=square", "problem.A.archh: no such key"),
+        ("tuned_for=[time]", "tuned_for=time: must be one of examples, seconds"),
+        ("tuned_for=[]", "tuned_for=[]: must be one or more, each once"),
+        ("tuned_for=seconds,seconds", "tuned_for=['seconds', 'seconds']: must be one or more"),
+        ("seeds=0", "seeds=0: must be 1 or more"),
+        ("seeds=many", "seeds=many: must be 1 or more"),
+        ("first_tuning_seed=1", "first_tuning_seed=1: must be 2 or more: no seed that is reported"),
+        ("first_tuning_seed=1.5", "first_tuning_seed=1.5: must be 2 or more"),
+        (f"{TARGETS}.times_floor=[1.1,10]", f"{TARGETS}.times_floor=[1.1, 10]: must be losses, ea"),
+        (f"{TARGETS}.times_floor=[]", f"{TARGETS}.times_floor=[]: must be losses, each less"),
+        (f"{TARGETS}.times_floor=[2,2]", f"{TARGETS}.times_floor=[2, 2]: must be losses, each le"),
+        (f"{TARGETS}.times_floor=3", f"{TARGETS}.times_floor=3: must be losses, each less"),
+        (f"{TARGETS}.times_floor=[low]", f"{TARGETS}.times_floor=['low']: must be losses, each"),
+        (f"+{TARGETS}.tset_loss=[1]", f"{TARGETS}=tset_loss: must be of one of times_floor, test_"
+         "loss, test_error; did you mean test_loss?"),
+        ("problem.A.seeds=0", "problem.A.seeds=0: must be a whole number, 1 or more"),
+        ("problem.A.passes=0", "problem.A.passes=0: must be a number, above 0"),
+        ("problem.A.tuning.settings=0", "problem.A.tuning.settings=0: must be a whole number, 1"),
+        ("problem.A.tuning.seeds=0", "problem.A.tuning.seeds=0: must be a whole number, 1 or more"),
+        ("problem.A.tuning.pases=1", "problem.A.tuning.pases: no such key"),
+        ("problem.A.overrides=[data.nose=1]", "data.nose: no such key; did you mean data.noise_va"),
+        ("problem.A.tuning.overrides=[dtype=int8]", "dtype=int8: must be one of float64, float32"),
+        ("+problem.A.grids.sgd={lrr:[0.01]}", "problem.A.grids.sgd.lrr: no such key; did you mean"),
+        ("+problem.A.methods.sgd=[optimizer.lr=0]", "optimizer.lr=0: must be a number, above 0"),
+        ("beside=mine.csv", "beside=mine.csv: there is no such file"),
+        ("preset=fast", "race=fast: no such option; there are default, smoke"),
+        ("sedes=3", "sedes: no such key; did you mean seeds?"),
+        ("hydra/launcher=nope", "hydra/launcher=nope: no such option"),
+        ("--config-dir=nowhere", "--config-dir=nowhere: there is no such folder"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_is_named_and_nothing_is_written(override, message, capsys):
+    words = ["preset=smoke", "methods=sgd", "problems=A", "out=here/mine", override]
+    given = [word for word in words if word.split("=")[0] not in override.split("=")[0].split("/")]
+    assert cli.main(["race", *given, *([] if override in given else [override])]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown and shown.count("\n") == 1
+    assert list(Path.cwd().iterdir()) == []
