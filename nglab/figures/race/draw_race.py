@@ -110,7 +110,7 @@ def caption(curves: pd.DataFrame) -> str:
     lost = diverged(curves)
     tuned = "Above: settings tuned for examples; below: for seconds."
     drawn = f"At most {PER_DECADE} evaluations a decade are drawn."
-    return f"{lines} {tuned} {drawn}" + (f"\nDiverged: {lost}." if lost else "")
+    return f"{lines}\n{tuned} {drawn}" + (f"\nDiverged: {lost}." if lost else "")
 
 
 def diverged(curves: pd.DataFrame) -> str:

@@ -90,7 +90,7 @@ def test_targets_of_the_floor_lie_above_it() -> None:
 
 def test_the_caption_counts_each_run_once(whole: Tables, small: Tables) -> None:
     assert diverged(whole.curves).startswith("diagonal_fisher on A 1 of 5, B 1 of 5")
-    assert caption(small.curves).startswith("One seed. ")
+    assert caption(small.curves).startswith("One seed.")
     assert caption(small.curves).endswith("Diverged: kfac on A 1 of 1.")
     assert "Diverged" not in caption(small.curves.assign(status="finished"))
 
