@@ -41,6 +41,8 @@ class Search:
 
     def ask(self) -> list[Setting]:
         """What is to be tried next; nothing where the budget is used, or the neighbours of the best are all known."""
+        if not self.keys:
+            return []
         if not self.scores and not self.refused:
             return self.spread()
         if self.budget is None:
@@ -54,8 +56,14 @@ class Search:
             self.scores[setting] = dict(scores)
 
     def best(self, clock: str) -> Setting:
-        """The setting with the least score; of equal ones that which was tried first."""
-        return min(self.scores, key=lambda setting: self.scores[setting][clock])
+        """The setting with the least score; of equal ones the first in the grid. The only one is not tried."""
+        if not self.scores:
+            return self.first
+        return min(self.scores, key=lambda one: (self.scores[one][clock], self.place(one)))
+
+    def place(self, setting: Setting) -> tuple[int, ...]:
+        """Where its values stand in the grid's lists."""
+        return tuple(self.values[k].index(v) for k, v in zip(self.keys, setting, strict=True))
 
     def unsettled(self, clock: str) -> list[str]:
         """The keys of the best setting with a neighbour that was not tried."""
