@@ -52,10 +52,6 @@ def optimizer_of(composed: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(composed.optimizer, resolve=True))
 
 
-def optimizer_of(composed: DictConfig) -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(composed.optimizer, resolve=True))
-
-
 def tunable(optimizer: Mapping[str, Any]) -> dict[str, Any]:
     """The keys below `optimizer` that a grid may name, with their values: settings, and groups with their option."""
     found = [
