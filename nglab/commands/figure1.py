@@ -29,6 +29,6 @@ def command(arguments: list[str]) -> None:
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 
-    show_log()
+    show_log("nglab.figures")
     for file in figure1(config, Path(config.out)):
         print(file)

@@ -17,7 +17,7 @@ from nglab.commands._output import as_lists, show_log, with_preset
 from nglab.settings.dialect import read
 
 KEYS = {
-    "preset": "smoke or default: how long and how often",
+    "preset": "smoke, default or long: how long and how often",
     "methods": "options of optimizer, such as sgd,kfac",
     "problems": "some of A,B,C,D,K",
     "seeds": "how many, instead of the preset's",

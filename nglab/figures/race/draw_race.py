@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nglab.figures.race.race_looks import Looks, legend_below, staggered
-from nglab.figures.race.race_statistics import rows_of
+from nglab.figures.race.race_statistics import BESIDE, rows_of
 from nglab.plotting import style
 
 CLOCKS = {
@@ -108,9 +108,15 @@ def caption(curves: pd.DataFrame) -> str:
     over = f"Lines: median over {many} seeds; bands: least to greatest, diverged runs aside."
     lines = "One seed." if seeds.max() == 1 else over
     lost = diverged(curves)
-    tuned = "Above: settings tuned for examples; below: for seconds."
+    tuned = tuned_for(set(curves.tuned_for) - {BESIDE})
     drawn = f"At most {PER_DECADE} evaluations a decade are drawn."
-    return f"{lines} {tuned} {drawn}" + (f"\nDiverged: {lost}." if lost else "")
+    return f"{lines}\n{tuned} {drawn}" + (f"\nDiverged: {lost}." if lost else "")
+
+
+def tuned_for(clocks: set[str]) -> str:
+    if len(clocks) == 1:
+        return f"Settings tuned for {next(iter(clocks))}."
+    return "Above: settings tuned for examples; below: for seconds."
 
 
 def diverged(curves: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ from nglab.figures.race.race_looks import Looks, legend_below
 from nglab.plotting import style
 
 FIXED = ["problem", "method", "setting", "seed", "target", "column", "value", "status", "final", "examples", "steps",
-         "seconds", "chosen_for"]  # fmt: skip
+         "seconds", "chosen_for", "cost", "chosen"]  # fmt: skip
 BATCH = "batch_size"
 FULL = 62.0  # points², the disc of the best value
 GREY = "0.6"
@@ -33,8 +33,8 @@ RING: dict[str, Any] = {
 }
 FORMATS = ("png", "pdf", "svg")
 CAPTION = (
-    "A disc is a value tried, 1 the value chosen; its area is the method's least number of examples to target over\n"
-    "what is needed there at the best of the other settings: half of it, twice the examples. Medians over tuning\n"
+    "A disc is a value tried, 1 the value chosen; its area is the method's least number of {clock} to target over\n"
+    "what is needed there at the best of the other settings: half of it, twice the {clock}. Medians over tuning\n"
     "seeds, to the hardest target that the method reached in tuning; in grey, where it reached none: its final value."
 )
 
@@ -43,7 +43,7 @@ CAPTION = (
 class Sensitivity:
     """One method's cost ÷ the least at every value of one key, indexed by value ÷ the chosen one.
 
-    `reached`: the cost is a number of examples, not a final value. `settled`: the chosen value's neighbours were tried.
+    `reached`: the cost is a time to target, not a final value. `settled`: the chosen value's neighbours were tried.
     """
 
     cost: pd.Series
@@ -56,6 +56,10 @@ def draw_sensitivity(
     tuning: pd.DataFrame, chosen: pd.DataFrame, looks: Looks, stem: Path
 ) -> list[Path]:
     """A column a problem, a line a method; above: its first tuned number, below: its batch size. Returns the files."""
+    clock = "examples" if (chosen.tuned_for == "examples").any() else "seconds"
+    own_choice = tuning.chosen_for.astype(object).fillna("").str.contains(clock)
+    tuning = tuning.assign(cost=tuning[clock], chosen=own_choice)
+    chosen = chosen[chosen.tuned_for == clock]
     problems = sorted(tuning.problem.unique())
     firsts = {name: first_key(tuning[tuning.method == name]) for name in looks}
     firsts = {name: key for name, key in firsts.items() if (tuning.method == name).any()}
@@ -67,7 +71,7 @@ def draw_sensitivity(
     figure.subplots_adjust(bottom=bottom, top=top, hspace=0.5 / (0.1 + 0.16 * len(firsts)))
     for column, problem in zip(axes.T, problems, strict=True):
         rows = tuning[tuning.problem == problem]
-        own = chosen[(chosen.problem == problem) & (chosen.tuned_for == "examples")]
+        own = chosen[chosen.problem == problem]
         for panel, keys in zip(column, (firsts, dict.fromkeys(firsts, BATCH)), strict=True):
             draw_panel(panel, list(firsts), sensitivities(rows, own, keys), looks)
         column[0].set_title(f"{problem}  {style.heading(own.arch.iloc[0])}", loc="left")
@@ -75,7 +79,7 @@ def draw_sensitivity(
         column[1].set_xlabel("batch size ÷ chosen")
     axes[0, 0].set_yticks(range(len(firsts)), [f"{name}: {key}" for name, key in firsts.items()])
     axes[1, 0].set_yticks(range(len(firsts)), firsts)
-    legend_below(figure, size_legend(), CAPTION)
+    legend_below(figure, size_legend(), CAPTION.format(clock=clock))
     return style.save(figure, stem, FORMATS)
 
 
@@ -94,11 +98,14 @@ def numbers(values: pd.Series) -> pd.Series:
 def sensitivities(
     tuning: pd.DataFrame, chosen: pd.DataFrame, keys: Mapping[str, str]
 ) -> dict[str, Sensitivity]:
-    """Of one problem: each method's sensitivity to its key of `keys`, where it tunes one and a setting was chosen."""
+    """Of one problem: each method's sensitivity to its key of `keys`, where it tunes one and a setting was chosen.
+
+    `tuning` has `cost`, the time to target, and `chosen`, whether the setting is the one chosen.
+    """
     found = {}
     for method, rows in tuning.groupby("method"):
         key = keys[str(method)]
-        best = rows[rows.chosen_for.astype(object).fillna("").str.contains("examples")]
+        best = rows[rows.chosen]
         if key in rows and rows[key].notna().any() and len(best):
             unsettled = ", ".join(
                 chosen.unsettled[chosen.method == method].astype(object).fillna("")
@@ -112,7 +119,7 @@ def sensitivity(rows: pd.DataFrame, key: str, best: float, settled: bool) -> Sen
     """One method on one problem; `best` is the chosen value of `key`."""
     target, reached = hardest(rows)
     costs = rows[rows.target == target].assign(value=rows[key].astype(float) / best)
-    measure = "examples" if reached else "final"
+    measure = "cost" if reached else "final"
     medians = costs.groupby(["value", "setting"])[measure].median().groupby("value").min()
     least = medians.min()
     return Sensitivity(medians / least if np.isfinite(least) else medians, reached, settled)
@@ -120,7 +127,7 @@ def sensitivity(rows: pd.DataFrame, key: str, best: float, settled: bool) -> Sen
 
 def hardest(rows: pd.DataFrame) -> tuple[str, bool]:
     """The target of least value that the median run of some setting reached; else the least of all, and False."""
-    medians = rows.groupby(["target", "value", "setting"]).examples.median()
+    medians = rows.groupby(["target", "value", "setting"]).cost.median()
     least = medians.groupby(["target", "value"]).min().sort_index(level="value")
     reached = least[np.isfinite(least)]
     return (reached if len(reached) else least).index[0][0], len(reached) > 0

@@ -76,16 +76,16 @@ class Search:
         ]
 
     def spread(self) -> list[Setting]:
-        """Half of the budget: the first setting, then a Halton sequence's over the grid."""
+        """Half of the budget: the first setting, then a Halton sequence's; the whole grid in order where it fits."""
         lists = [self.values[key] for key in self.keys]
         whole = math.prod(map(len, lists))
-        wanted = whole if self.budget is None else min(whole, -(-self.budget // 2))
+        wanted = whole if self.budget is None else -(-self.budget // 2)
+        if whole <= wanted:
+            return list(product(*lists))
         inside = all(v in values for v, values in zip(self.first, lists, strict=True))
         chosen = {self.first: None} if inside else {}
-        if wanted == whole:
-            chosen |= dict.fromkeys(product(*lists))
-        points = qmc.Halton(len(lists), seed=self.seed) if lists else None
-        while len(chosen) < wanted and points is not None:
+        points = qmc.Halton(len(lists), seed=self.seed)
+        while len(chosen) < wanted:
             (point,) = points.random(1)
             chosen[tuple(v[int(u * len(v))] for u, v in zip(point, lists, strict=True))] = None
         return list(chosen)

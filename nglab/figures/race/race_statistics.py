@@ -46,8 +46,10 @@ def to_target(times: pd.DataFrame, drift: float = 0.0) -> pd.DataFrame:
 
 
 def rows_of(times: pd.DataFrame, clock: str) -> pd.DataFrame:
-    """The runs tuned for a clock, and those beside the race."""
-    return times[times.tuned_for.isin([CLOCKS[clock], BESIDE])]
+    """The runs tuned for a clock, or for the other where that was the only one, and those beside the race."""
+    tuned = set(times.tuned_for) - {BESIDE}
+    own = {CLOCKS[clock]} & tuned or tuned
+    return times[times.tuned_for.isin([*own, BESIDE])]
 
 
 def clock_columns(rows: pd.DataFrame, clock: str, drift: float) -> pd.DataFrame:

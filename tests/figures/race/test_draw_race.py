@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_race import METHODS, Tables, race_tables
 from matplotlib.figure import Figure
-from race_tables import METHODS, Tables, race_tables
 
 from nglab.figures.race.draw_profiles import draw_profile, draw_profiles
 from nglab.figures.race.draw_race import (
@@ -90,7 +90,7 @@ def test_targets_of_the_floor_lie_above_it() -> None:
 
 def test_the_caption_counts_each_run_once(whole: Tables, small: Tables) -> None:
     assert diverged(whole.curves).startswith("diagonal_fisher on A 1 of 5, B 1 of 5")
-    assert caption(small.curves).startswith("One seed. ")
+    assert caption(small.curves).startswith("One seed.")
     assert caption(small.curves).endswith("Diverged: kfac on A 1 of 1.")
     assert "Diverged" not in caption(small.curves.assign(status="finished"))
 
@@ -140,44 +140,55 @@ def tuning(**columns: list) -> pd.DataFrame:
     """A tuning run a row, of one method, to one target unless `columns` say otherwise."""
     n = len(columns["lr"])
     rows = {"problem": "A", "method": "m", "seed": 1, "target": "t", "value": 1.0, "final": 3.0,
-            "chosen_for": "", "schedule": "cosine", "setting": [f"s{i}" for i in range(n)]}  # fmt: skip
+            "chosen": False, "schedule": "cosine", "setting": [f"s{i}" for i in range(n)]}  # fmt: skip
     return pd.DataFrame(rows | columns)
 
 
 def test_sensitivity_is_the_best_of_the_other_settings_over_the_least() -> None:
-    rows = tuning(lr=[0.1, 0.1, 0.2, 0.2, 0.4], examples=[8.0, 6, 4, 5, INF])
+    rows = tuning(lr=[0.1, 0.1, 0.2, 0.2, 0.4], cost=[8.0, 6, 4, 5, INF])
     own = sensitivity(rows, "lr", 0.2, True)
     assert own.cost.to_dict() == pytest.approx({0.5: 1.5, 1.0: 1.0, 2.0: INF})
     assert own.reached
 
 
 def test_sensitivity_takes_medians_over_tuning_seeds() -> None:
-    lr, examples = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0], [2.0, 4, 9, 1, 12, INF]
-    rows = tuning(lr=lr, setting=list("aaabbb"), examples=examples)
+    lr, cost = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0], [2.0, 4, 9, 1, 12, INF]
+    rows = tuning(lr=lr, setting=list("aaabbb"), cost=cost)
     assert sensitivity(rows, "lr", 1.0, True).cost.to_dict() == {1.0: 1.0, 2.0: 3.0}
 
 
 def test_sensitivity_where_no_target_was_reached_is_that_of_the_final_value() -> None:
-    own = sensitivity(tuning(lr=[1.0, 2.0], examples=[INF, INF], final=[2.0, 6.0]), "lr", 1.0, True)
+    own = sensitivity(tuning(lr=[1.0, 2.0], cost=[INF, INF], final=[2.0, 6.0]), "lr", 1.0, True)
     assert (own.cost.to_dict(), own.reached) == ({1.0: 1.0, 2.0: 3.0}, False)
 
 
 def test_the_hardest_target_reached() -> None:
     targets = {"target": ["easy", "hard", "hardest"], "value": [9.0, 3.0, 1.0]}
     three = targets | {"lr": [1.0] * 3, "setting": ["s"] * 3}
-    assert hardest(tuning(**three, examples=[1.0, 2.0, INF])) == ("hard", True)
-    assert hardest(tuning(**three, examples=[INF, INF, INF])) == ("hardest", False)
+    assert hardest(tuning(**three, cost=[1.0, 2.0, INF])) == ("hard", True)
+    assert hardest(tuning(**three, cost=[INF, INF, INF])) == ("hardest", False)
 
 
 def test_the_first_key_tuned_is_a_number_and_not_the_batch() -> None:
-    rows = tuning(batch_size=[10], lr=[NAN], examples=[1.0]).assign(damping=0.1)
+    rows = tuning(batch_size=[10], lr=[NAN], cost=[1.0]).assign(damping=0.1)
     assert first_key(rows) == "damping"
     assert first_key(rows.drop(columns="damping")) == ""
 
 
 def test_only_methods_that_tune_a_key_have_a_sensitivity() -> None:
-    rows = tuning(lr=[1.0, 2.0], examples=[1.0, 2.0], chosen_for=["examples", ""])
+    rows = tuning(lr=[1.0, 2.0], cost=[1.0, 2.0], chosen=[True, False])
     chosen = pd.DataFrame({"method": ["m"], "unsettled": ["batch_size, lr"]})
     assert sensitivities(rows, chosen, {"m": "batch_size"}) == {}
     assert not sensitivities(rows, chosen, {"m": "lr"})["m"].settled
     assert sensitivities(rows, chosen.assign(unsettled=NAN), {"m": "lr"})["m"].settled
+
+
+def test_a_race_tuned_for_one_clock(tmp_path: Path) -> None:
+    tables = race_tables(["sgd", "ngd"], "A", 2)
+    given = (tables.curves, tables.times, tables.chosen)
+    seconds = [table[table.tuned_for == "seconds"] for table in given]
+    looks = race_looks(["sgd", "ngd"])
+    svg = draw_race(seconds[0], seconds[1], looks, tmp_path / "figure3")[2].read_text()
+    assert "Settings tuned for seconds." in svg
+    svg = draw_sensitivity(tables.tuning, seconds[2], looks, tmp_path / "s")[2].read_text()
+    assert "least number of seconds to target" in svg

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from race_tables import METHODS, Tables, race_tables
+from made_up_race import METHODS, Tables, race_tables
 
 from nglab.figures.race.race_report import (
     divergences,

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from race_tables import METHODS, race_tables
+from made_up_race import METHODS, race_tables
 
 from nglab.figures.race.race_statistics import interval, profile, resampled_medians, to_target
 
@@ -45,6 +45,11 @@ def test_each_clock_is_read_from_the_runs_tuned_for_it() -> None:
     both = pd.concat([times({"a": [10, 10]}, "examples"), times({"a": [4, 4]}, "seconds")])
     (row,) = to_target(both).to_dict("records")
     assert (row["examples"], row["steps"], row["seconds"]) == (10, 10, 4)
+
+
+def test_where_one_clock_was_tuned_for_its_runs_serve_both() -> None:
+    (row,) = to_target(times({"a": [10, 10]}, "examples")).to_dict("records")
+    assert (row["examples"], row["seconds"], row["seconds_verdict"]) == (10, 10, "winner")
 
 
 def test_interval_of_the_median_is_that_of_all_resamples() -> None:
