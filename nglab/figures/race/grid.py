@@ -31,6 +31,9 @@ def grid_of(composed: DictConfig) -> dict[str, list[Any]]:
             " the values to be tried, such as {lr: [0.001, 0.003, 0.01], batch_size: [20, 50, 125]}"
         )
     check_grid(grid, composed, "optimizer.grid")
+    for key, own in defaults_of(composed).items():
+        right = f"a list with the method's own value, {own}"
+        demand(own in grid.get(key, [own]), f"optimizer.grid.{key}", grid.get(key), right)
     return grid
 
 
@@ -40,7 +43,7 @@ def check_grid(grid: Mapping[str, Any], composed: DictConfig, place: str) -> Non
     for key, values in grid.items():
         if key not in defaults:
             raise InputError(f"{place}.{key}: no such key; {near(key, list(defaults))}")
-        check_values(f"{place}.{key}", values, defaults[key])
+        check_values(f"{place}.{key}", values)
 
 
 def defaults_of(composed: DictConfig) -> dict[str, Any]:
@@ -64,8 +67,8 @@ def is_group(value: object) -> bool:
     return isinstance(value, Mapping) and "_target_" in value
 
 
-def check_values(key: str, values: Any, default: object) -> None:
-    """InputError unless `values` are different ones of one kind, numbers from the smallest up, `default` among them."""
+def check_values(key: str, values: Any) -> None:
+    """InputError unless `values` are different ones of one kind, numbers from the smallest up."""
     demand(isinstance(values, list) and values != [], key, values, "a list of values")
     kinds = {KINDS.get(type(value), "other") for value in values}
     right = len(kinds) == 1 and kinds <= set(KINDS.values())
@@ -73,7 +76,6 @@ def check_values(key: str, values: Any, default: object) -> None:
     demand(len(set(values)) == len(values), key, values, "different values")
     rising = kinds != {"number"} or all(a < b for a, b in pairwise(values))
     demand(rising, key, values, "numbers from the smallest to the largest")
-    demand(default in values, key, values, f"a list with the method's own value, {default}")
 
 
 def overrides(setting: Setting, composed: DictConfig) -> list[str]:
@@ -96,8 +98,9 @@ def continued(values: Sequence[Any], beyond: int) -> Any:
     """The next value beyond the upper (`beyond` 1) or the lower (−1) end of a grid; None where there is none.
 
     Geometric: the last step but one of the grid is taken once more, so that 1, 3, 10 goes on with 30, rounded to
-    three digits; whole numbers stay whole. There is none beyond text, fewer than three values, zero or less, or where
-    the last two steps are not alike: the logarithm of one is more than 1.5 times that of the other.
+    three digits; whole numbers stay whole. There is none beyond text, fewer than three values, zero or less, where no
+    other whole number above 0 comes next, or where the last two steps are not alike: the logarithm of
+    one is more than 1.5 times that of the other.
 
     >>> continued([0.001, 0.003, 0.01], 1), continued([0.001, 0.003, 0.01], -1), continued([0.0, 0.5, 0.9], 1)
     (0.03, 0.0003, None)
@@ -110,4 +113,6 @@ def continued(values: Sequence[Any], beyond: int) -> Any:
     if large > 1.5 * small:
         return None
     value = last * second / third
-    return round(value) or None if isinstance(last, int) else float(f"{value:.3g}")
+    if not isinstance(last, int):
+        return float(f"{value:.3g}")
+    return None if round(value) in (0, last) else round(value)

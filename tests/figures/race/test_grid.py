@@ -109,6 +109,7 @@ def test_a_wrong_grid_is_refused_with_its_key(grid, message):
         ([125, 250, 500, 1000], 62, 2000),
         ([20, 50, 125], 8, 312),
         ([1, 2, 4], None, 8),
+        ([2, 3, 4], None, 6),
         ([0.0, 0.5, 0.9], None, None),
         ([0.5, 0.9, 0.95], None, None),
         ([0.1, 0.2], None, None),
