@@ -7,7 +7,7 @@ with asking(folder) as jobs:
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra import version
@@ -89,11 +89,24 @@ def asking(
     version.setbase("1.3")
     hydra = hydra_for(Namespace(config_path=None, config_dir=config_dir))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with alone_in(folder):
+        with making(folder), alone_in(folder):
             yield Asked(hydra, folder.absolute(), words)
     finally:
         GlobalHydra.instance().clear()
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Make `folder`, and unmake it where it was not there and InputError leaves it empty."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except InputError:
+        with suppress(OSError):  # it holds something
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def compose_beside(overrides: list[str], name: str, config_dir: str | None = None) -> DictConfig:
