@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
@@ -70,6 +71,11 @@ class Problem:
         own = self.methods.get(method, [])
         return [f"arch={self.arch}", f"optimizer={method}", *own, *self.overrides, f"seed={seed}"]
 
+    @property
+    def of_tuning(self) -> list[str]:
+        """The overrides that the tuning runs have beside."""
+        return [f"train.passes={self.tuning.passes:g}", *self.tuning.overrides]
+
 
 @dataclass(frozen=True)
 class Race:
@@ -86,7 +92,8 @@ def read_race(config: DictConfig) -> Race:
     """`conf/race.yaml` as composed; InputError at the first key that is wrong."""
     values: Any = OmegaConf.to_container(config, resolve=True)
     known = values["problem"]
-    for key, given in (("methods", values["methods"]), ("problems", values["problems"])):
+    for key in ("methods", "problems", "tuned_for"):
+        given = values[key]
         demand(bool(given) and len(set(given)) == len(given), key, given, "one or more, each once")
     for name in values["problems"]:
         demand(name in known, "problems", name, one_of(known))
@@ -105,11 +112,20 @@ def problem_of(name: str, values: Mapping[str, Any], seeds: int | None) -> Probl
     """One of the problems; `seeds` in place of its own."""
     given = {**values} | ({} if seeds is None else {"seeds": seeds})
     problem: Problem = replace(build(Problem, given, f"problem.{name}"), name=name)
-    for column, targets in problem.targets.items():
-        key = f"problem.{name}.targets"
-        demand(
-            column in COLUMNS, key, column, f"of {one_of(COLUMNS)}; {near(column, list(COLUMNS))}"
-        )
-        falling = sorted(targets, reverse=True) == list(targets) and len(targets) > 0
-        demand(falling, f"{key}.{column}", targets, "losses, each less than the one before")
+    check_targets(f"problem.{name}.targets", problem.targets)
     return problem
+
+
+def check_targets(key: str, targets: Mapping[str, Any]) -> None:
+    demand(len(targets) > 0, key, dict(targets), f"values of {one_of(COLUMNS)}")
+    for column, values in targets.items():
+        demand(column in COLUMNS, key, column, f"{one_of(COLUMNS)}; {near(column, list(COLUMNS))}")
+        right = "a list of numbers above 0, each less than the one before"
+        demand(are_falling(values), f"{key}.{column}", values, right)
+
+
+def are_falling(values: Any) -> bool:
+    """Whether they are numbers above 0, one or more, each less than the one before."""
+    listed = isinstance(values, list | tuple) and len(values) > 0
+    numbers = listed and all(type(value) in (int, float) for value in values)
+    return numbers and all(a > b for a, b in pairwise([*values, 0]))

@@ -9,12 +9,15 @@ from typing import Any
 
 from nglab.errors import InputError
 from nglab.figures.race.grid import check_grid, defaults_of, grid_of, overrides
-from nglab.figures.race.race_protocol import CLOCKS, FINAL, Problem, Race, Target
+from nglab.figures.race.race_protocol import CLOCKS, COLUMNS, FINAL, Problem, Race, Target
 from nglab.figures.race.race_search import Score, Search, Setting
 from nglab.figures.race.race_tables import final_value, first_time, with_floor
 from nglab.figures.race.step_times import StepTimes
+from nglab.runs.config import Config
+from nglab.runs.run import columns
 from nglab.runs.status import read_summary
 from nglab.runs.table import read_metrics
+from nglab.settings.messages import demand, one_of
 from nglab.sweeps.asked import Asked
 from nglab.sweeps.job import Job
 
@@ -65,9 +68,11 @@ class Entrant:
 
 
 def enter(race: Race, problem: Problem, method: str, jobs: Asked) -> Entrant:
-    """The method on the problem, its default settings checked; InputError where it does not run there."""
+    """The method on the problem, its default settings checked; InputError where they do not run there."""
     command = [*problem.command(method, 0), f"train.passes={problem.passes:g}"]
     defaults = jobs.job(f"runs/{problem.name}/{method}/defaults/0", command)
+    check_aims(problem, defaults.config)
+    jobs.job(f"tuning/{problem.name}/{method}/defaults/0", [*command, *problem.of_tuning])
     grid = problem.grids.get(method)
     if grid is None:
         grid = grid_of(defaults.composed)
@@ -77,6 +82,15 @@ def enter(race: Race, problem: Problem, method: str, jobs: Asked) -> Entrant:
     first = tuple(own[key] for key in grid)
     budget = problem.tuning.settings
     return Entrant(problem, method, defaults, Search(grid, first, budget, race.search_seed))
+
+
+def check_aims(problem: Problem, config: Config) -> None:
+    """InputError where the runs have no such column as a target is of."""
+    floor = config.data.minimum_loss(config.arch, config.likelihood)
+    there = set(columns(config)) | ({"times_floor"} if floor is not None else set())
+    right = one_of(column for column in COLUMNS if column in there)
+    for target in problem.aims:
+        demand(target.column in there, f"problem.{problem.name}.targets", target.column, right)
 
 
 class Tuner:
@@ -102,13 +116,11 @@ class Tuner:
 
     def trial(self, one: Entrant, setting: Setting) -> list[Job] | None:
         """A job a tuning seed; None where the setting cannot be run, such as a batch above the training set."""
-        tuning = one.problem.tuning
-        more = [f"train.passes={tuning.passes:g}", *tuning.overrides]
-        first = self.race.first_tuning_seed
+        first, more = self.race.first_tuning_seed, one.problem.of_tuning
         try:
             return [
                 self.jobs.job(f"tuning/{one.folder(setting, s)}", [*one.command(setting, s), *more])
-                for s in range(first, first + tuning.seeds)
+                for s in range(first, first + one.problem.tuning.seeds)
             ]
         except InputError as error:
             log.info("%s, %s: left out: %s", one.problem.name, one.method, error)

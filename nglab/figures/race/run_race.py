@@ -52,7 +52,7 @@ def run_race(race: Race, jobs: Asked, folder: Path) -> Result:
 
 
 def enter_all(race: Race, jobs: Asked) -> tuple[list[Entrant], dict[tuple[str, str], str]]:
-    """Who runs where, and why the others do not; InputError where a method runs on no problem."""
+    """Who runs where, and why the others do not; InputError for a method or a problem with none."""
     entrants: list[Entrant] = []
     refused: dict[tuple[str, str], str] = {}
     for method in race.methods:
@@ -61,8 +61,11 @@ def enter_all(race: Race, jobs: Asked) -> tuple[list[Entrant], dict[tuple[str, s
                 entrants.append(enter(race, problem, method, jobs))
             except InputError as error:
                 refused[problem.name, method] = str(error)
-        if all((problem.name, method) in refused for problem in race.problems):
-            raise InputError(refused[race.problems[0].name, method])
+    for where in range(2):
+        racing = {(one.problem.name, one.method)[where] for one in entrants}
+        for key, why in refused.items():
+            if key[where] not in racing:
+                raise InputError(why)
     return entrants, refused
 
 

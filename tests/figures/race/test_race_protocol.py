@@ -5,15 +5,11 @@ from pathlib import Path
 import pytest
 
 from nglab import cli
-from nglab.commands._output import with_preset
-from nglab.figures.race.race_protocol import Target, read_race
+from nglab.errors import InputError
+from nglab.figures.race.race_protocol import read_race
 from nglab.settings.composing import compose
 
-TARGETS = "problem.A.targets"
-
-
-def race_of(*words: str):
-    return read_race(compose(with_preset(words, "race"), "race"))
+FLOOR = "problem.A.targets.times_floor"
 
 
 @pytest.mark.usefixtures("in_process")
@@ -34,24 +30,28 @@ def race_of(*words: str):
         ("seeds=many", "seeds=many: must be 1 or more"),
         ("first_tuning_seed=1", "first_tuning_seed=1: must be 2 or more: no seed that is reported"),
         ("first_tuning_seed=1.5", "first_tuning_seed=1.5: must be 2 or more"),
-        (f"{TARGETS}.times_floor=[1.1,10]", f"{TARGETS}.times_floor=[1.1, 10]: must be losses, ea"),
-        (f"{TARGETS}.times_floor=[]", f"{TARGETS}.times_floor=[]: must be losses, each less"),
-        (f"{TARGETS}.times_floor=[2,2]", f"{TARGETS}.times_floor=[2, 2]: must be losses, each le"),
-        (f"{TARGETS}.times_floor=3", f"{TARGETS}.times_floor=3: must be losses, each less"),
-        (f"{TARGETS}.times_floor=[low]", f"{TARGETS}.times_floor=['low']: must be losses, each"),
-        (f"+{TARGETS}.tset_loss=[1]", f"{TARGETS}=tset_loss: must be of one of times_floor, test_"
-         "loss, test_error; did you mean test_loss?"),
+        (f"{FLOOR}=[1.1,10]", f"{FLOOR}=(1.1, 10): must be a list of numbers above 0, each less"),
+        (f"{FLOOR}=[]", f"{FLOOR}=(): must be a list of numbers above 0, each less than the one"),
+        (f"{FLOOR}=[2,2]", f"{FLOOR}=(2, 2): must be a list of numbers above 0, each less"),
+        (f"{FLOOR}=[2,0]", f"{FLOOR}=(2, 0): must be a list of numbers above 0, each less"),
+        (f"{FLOOR}=3", f"{FLOOR}=3: must be a list of numbers above 0, each less"),
+        (f"{FLOOR}=[low]", f"{FLOOR}=('low',): must be a list of numbers above 0, each less"),
+        ("+problem.A.targets.tset_loss=[1]", "problem.A.targets=tset_loss: must be one of times_f"
+         "loor, test_loss, test_error; did you mean test_loss?"),
+        ("+problem.A.targets.test_error=[1]", "problem.A.targets=test_error: must be one of times"
+         "_floor, test_loss"),
+        ("data.noise_variance=0", "data.noise_variance: no such key"),
         ("problem.A.seeds=0", "problem.A.seeds=0: must be a whole number, 1 or more"),
         ("problem.A.passes=0", "problem.A.passes=0: must be a number, above 0"),
         ("problem.A.tuning.settings=0", "problem.A.tuning.settings=0: must be a whole number, 1"),
         ("problem.A.tuning.seeds=0", "problem.A.tuning.seeds=0: must be a whole number, 1 or more"),
         ("problem.A.tuning.pases=1", "problem.A.tuning.pases: no such key"),
-        ("problem.A.overrides=[data.nose=1]", "data.nose: no such key; did you mean data.noise_va"),
-        ("problem.A.tuning.overrides=[dtype=int8]", "dtype=int8: must be one of float64, float32"),
+        ("problem.A.overrides=['data.nose=1']", "data.nose: no such key; there are data.train_examp"),
+        ("+problem.A.tuning.overrides=['dtype=int8']", "dtype=int8: must be one of float64, float32"),
         ("+problem.A.grids.sgd={lrr:[0.01]}", "problem.A.grids.sgd.lrr: no such key; did you mean"),
-        ("+problem.A.methods.sgd=[optimizer.lr=0]", "optimizer.lr=0: must be a number, above 0"),
+        ("+problem.A.methods.sgd=['optimizer.lr=0']", "optimizer.lr=0: must be a number, above 0"),
         ("beside=mine.csv", "beside=mine.csv: there is no such file"),
-        ("preset=fast", "race=fast: no such option; there are default, smoke"),
+        ("preset=fast", "race=fast: no such option; there are default, "),
         ("sedes=3", "sedes: no such key; did you mean seeds?"),
         ("hydra/launcher=nope", "hydra/launcher=nope: no such option"),
         ("--config-dir=nowhere", "--config-dir=nowhere: there is no such folder"),
@@ -64,3 +64,19 @@ def test_a_wrong_key_is_named_and_nothing_is_written(override, message, capsys):
     shown = capsys.readouterr().err
     assert message in shown and shown.count("\n") == 1
     assert list(Path.cwd().iterdir()) == []
+
+
+OWN = "+problem.E={arch: mlp, passes: 1, seeds: 2, tuning: {settings: 1, seeds: 1, passes: 1}}"
+
+
+def test_a_problem_of_ones_own():
+    targets = "+problem.E.targets={times_floor: [10, 1.1], test_loss: [3]}"
+    (problem,) = read_race(compose([OWN, targets, "problems=[E]", "seeds=4"], "race")).problems
+    assert (problem.name, problem.seeds) == ("E", 4)
+    assert list(map(str, problem.aims)) == ["10 × floor", "1.1 × floor", "test loss 3"]
+    assert problem.command("sgd", 7) == ["arch=mlp", "optimizer=sgd", "seed=7"]
+
+
+def test_a_problem_without_targets():
+    with pytest.raises(InputError, match=r"problem\.E\.targets=\{\}: must be values of one of ti"):
+        read_race(compose([OWN, "problems=[E]"], "race"))
