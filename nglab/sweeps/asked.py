@@ -76,8 +76,8 @@ def unfinished(jobs: Sequence[Job]) -> list[Job]:
 
 
 def quoted(path: object) -> str:
-    """As a value in Hydra's grammar."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """As a value in Hydra's grammar, where a backslash stands for itself unless a quote follows."""
+    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 @contextmanager
