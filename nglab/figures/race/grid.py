@@ -40,6 +40,7 @@ def grid_of(composed: DictConfig) -> dict[str, list[Any]]:
 def check_grid(grid: Mapping[str, Any], composed: DictConfig, place: str) -> None:
     """InputError at the first key of a grid, which stands at `place`, that is not as it should be."""
     defaults = defaults_of(composed)
+    demand(isinstance(grid, Mapping), place, grid, "keys, each with the values to be tried")
     for key, values in grid.items():
         if key not in defaults:
             raise InputError(f"{place}.{key}: no such key; {near(key, list(defaults))}")
@@ -69,7 +70,7 @@ def is_group(value: object) -> bool:
 
 def check_values(key: str, values: Any) -> None:
     """InputError unless `values` are different ones of one kind, numbers from the smallest up."""
-    demand(isinstance(values, list) and values != [], key, values, "a list of values")
+    demand(isinstance(values, list | tuple) and len(values) > 0, key, values, "a list of values")
     kinds = {KINDS.get(type(value), "other") for value in values}
     right = len(kinds) == 1 and kinds <= set(KINDS.values())
     demand(right, key, values, "all numbers, all text, or all true and false")

@@ -48,6 +48,7 @@ FLOOR = "problem.A.targets.times_floor"
         ("problem.A.tuning.pases=1", "problem.A.tuning.pases: no such key"),
         ("problem.A.overrides=['data.nose=1']", "data.nose: no such key; there are data.train_examp"),
         ("+problem.A.tuning.overrides=['dtype=int8']", "dtype=int8: must be one of float64, float32"),
+        ("+problem.A.grids.sgd=[0.01]", "problem.A.grids.sgd=(0.01,): must be keys, each with the"),
         ("+problem.A.grids.sgd={lrr:[0.01]}", "problem.A.grids.sgd.lrr: no such key; did you mean"),
         ("+problem.A.methods.sgd=['optimizer.lr=0']", "optimizer.lr=0: must be a number, above 0"),
         ("beside=mine.csv", "beside=mine.csv: there is no such file"),
