@@ -1,6 +1,7 @@
 """What several commands share: Hydra's lists, and what is shown on the terminal."""
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -14,10 +15,15 @@ def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
     ]
 
 
-def show_log() -> None:
-    """What nglab logs, and nothing of what its libraries log, on the terminal."""
+def with_preset(overrides: Sequence[str], command: str) -> list[str]:
+    """preset=smoke as COMMAND=smoke: the presets of a command are the group of its name."""
+    return [re.sub("^preset=", f"{command}=", override) for override in overrides]
+
+
+def show_log(room: str = "nglab") -> None:
+    """What nglab, or a room of it, logs, and nothing of what its libraries log, on the terminal."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-    logger = logging.getLogger("nglab")
+    logger = logging.getLogger(room)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -11,7 +11,7 @@ examples:
 
 from pathlib import Path
 
-from nglab.commands._output import as_lists, show_log
+from nglab.commands._output import as_lists, show_log, with_preset
 from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
@@ -25,7 +25,7 @@ KEYS = {
 
 def command(arguments: list[str]) -> None:
     given = read("figure1", __doc__ or "", arguments, KEYS, more_keys=True)
-    config = compose(as_lists(given.overrides, ["panels"]), "figure1")
+    config = compose(with_preset(as_lists(given.overrides, ["panels"]), "figure1"), "figure1")
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 

@@ -35,4 +35,4 @@ class MnistDigits(MnistSource):
 
     def digits(self, split: str) -> Tensor:
         """The labels as unit vectors, float32."""
-        return torch.eye(CLASSES)[self.first(split, "labels").long()].unsqueeze(0)
+        return torch.eye(CLASSES)[self.part(split, "labels").long()].unsqueeze(0)

@@ -17,18 +17,34 @@ EXAMPLES = {"train": 60_000, "test": 10_000}
 
 @dataclass(frozen=True)
 class MnistSource(DataSource):
-    """The first examples of each split; x are pixels in [0, 1], float32."""
+    """The first examples of each split; x are pixels in [0, 1], float32.
+
+    With `validation` the test examples are the last of the training images: nothing is tuned on the test images.
+    """
 
     drawn: ClassVar[bool] = False
 
     root: str | None = setting(
         "folder that holds MNIST/raw; null: $NGLAB_DATA, else the user's cache"
     )
+    validation: bool = setting(
+        "test examples are taken from the end of the training images instead: for tuning"
+    )
 
     def check(self, key: str, run: Any) -> None:
         """InputError where a split has fewer examples."""
         for split, most in EXAMPLES.items():
             check_split(f"{key}.{split}_examples", self.examples(split), most)
+        self.check_held_out(key, EXAMPLES["train"])
+
+    def check_held_out(self, key: str, images: int) -> None:
+        """InputError where training and held-out examples would share some of the training `images`."""
+        right = (
+            f"at most {images - self.test_examples}: {key}.validation takes the last"
+            f" {self.test_examples} of {images} training images"
+        )
+        fits = not self.validation or self.train_examples + self.test_examples <= images
+        demand(fits, f"{key}.train_examples", self.train_examples, right)
 
     def verify(self) -> None:
         verify(self.root)
@@ -38,13 +54,15 @@ class MnistSource(DataSource):
 
     def images(self, split: str) -> Tensor:
         """`[1, N, 784]`."""
-        return self.first(split, "images").flatten(1).to(torch.float32).div_(255).unsqueeze(0)
+        return self.part(split, "images").flatten(1).to(torch.float32).div_(255).unsqueeze(0)
 
-    def first(self, split: str, what: str) -> Tensor:
-        """What a file of "images" or "labels" holds of the first examples, `[N, …]`, uint8."""
-        values = read(self.root, split, what)
-        check_split(f"data.{split}_examples", self.examples(split), len(values))
-        return values[: self.examples(split)]
+    def part(self, split: str, what: str) -> Tensor:
+        """What a file of "images" or "labels" holds of a split's examples, `[N, …]`, uint8."""
+        examples, held_out = self.examples(split), self.validation and split == "test"
+        values = read(self.root, "train" if held_out else split, what)
+        check_split(f"data.{split}_examples", examples, len(values))
+        self.check_held_out("data", len(values))
+        return values[-examples:] if held_out else values[:examples]
 
 
 def check_split(key: str, examples: int, most: int) -> None:

@@ -146,22 +146,32 @@ def power_of_ten(value: float, _: float) -> str:
 
 
 def draw_spread(
-    axes: Axes, runs: Sequence[pd.DataFrame], x: str, label: str = "", unit: float = 1, **look: Any
+    axes: Axes,
+    runs: Sequence[pd.DataFrame],
+    x: str,
+    label: str = "",
+    unit: float = 1,
+    opacity: float = 0.2,
+    **look: Any,
 ) -> None:
-    """Median line, min–max band, in limits already set; an infinite median leaves at the top."""
+    """Median line, min–max band of that opacity, in limits already set; an infinite median leaves at the top."""
     curve = spread(runs, x).clip(upper=10 * axes.get_ylim()[1])
     if len(runs) > 1:
         band: dict[str, Any] = {
             "color": look.get("color"),
-            "alpha": 0.2,
-            "linewidth": 0.6,
+            "alpha": opacity,
+            "linewidth": 3 * opacity,
             "zorder": 2,
         }
         axes.fill_between(curve.index / unit, curve.low, curve.high, **band)
     marker = "o" if len(curve) == 1 else None
-    axes.plot(
-        curve.index / unit, curve["median"], label=label, marker=marker, ms=3, zorder=3, **look
-    )
+    look = {"marker": marker, "ms": 3, "zorder": 3} | look
+    axes.plot(curve.index / unit, curve["median"], label=label, **look)
+
+
+def heading(arch: str) -> str:
+    """The architecture's name as words: "MNIST autoencoder"."""
+    return arch.replace("_", " ").replace("mnist", "MNIST")
 
 
 def draw_rates(axes: Axes, final: pd.DataFrame, color: Any, label: str = "") -> pd.Series:

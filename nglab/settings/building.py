@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from nglab.errors import InputError
 from nglab.settings.describing import group_of, settings_of, wanted, without_none
 from nglab.settings.fields import key_of
-from nglab.settings.messages import LABELS, demand, unknown_key
+from nglab.settings.messages import BESIDE, demand, unknown_key
 
 
 def build(schema: type, values: Any, key: str = "") -> Any:
@@ -25,7 +25,7 @@ def build(schema: type, values: Any, key: str = "") -> Any:
     """
     demand(isinstance(values, Mapping), key, values, "a group of keys")
     cls = target(schema, values.get("_target_"), key)
-    given = {name: value for name, value in values.items() if name not in LABELS}
+    given = {name: value for name, value in values.items() if name not in BESIDE}
     known = {one.key: one for one in settings_of(cls)}
     for name in given:
         if name not in known:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
-from nglab.settings.messages import LABELS, near, nearest, unknown_key
+from nglab.settings.messages import BESIDE, near, nearest, unknown_key
 from nglab.settings.nested import entries
 
 
@@ -104,4 +104,4 @@ def keys_of(choices: Sequence[str], name: str) -> list[str]:
         nested = OmegaConf.to_container(hydra.compose(name, list(choices)))
     except (HydraException, OmegaConfBaseException, ValueError):
         return []
-    return [key for key, _ in entries(nested) if key.rpartition(".")[2] not in LABELS]
+    return [key for key, _ in entries(nested) if not set(BESIDE) & set(key.split("."))]

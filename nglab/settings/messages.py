@@ -6,7 +6,10 @@ from difflib import get_close_matches
 from nglab.errors import InputError
 
 LABELS = ("_target_", "name")
-"""Keys of a YAML file beside the settings: which class, and what it is called in tables and pictures."""
+"""Which class a YAML file is of, and what it is called in tables and pictures."""
+
+BESIDE = (*LABELS, "grid")
+"""Keys of a YAML file beside the settings: its labels, and what `nglab race` searches."""
 
 
 def demand(right: bool, key: str, value: object, wanted: str) -> None:

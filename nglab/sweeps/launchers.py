@@ -86,16 +86,19 @@ class Stacked(Sequential):
 
     Several stacks are trained in as many `processes`, each with its share of the cores; null: one a core, or one where
     a GPU may be used. A stack that would take more than `memory_gib`, or whose steps would touch more than
-    `cache_mib`, is trained in parts. The jobs that cannot be stacked follow, one after another.
+    `cache_mib`, is trained in parts. The jobs that cannot be stacked follow one after another, or where they need not
+    be `alone`, are dealt out with the stacks.
     """
 
-    def __init__(self, memory_gib: float, cache_mib: float | None, processes: int | None) -> None:
+    def __init__(
+        self, memory_gib: float, cache_mib: float | None, processes: int | None, alone: bool
+    ) -> None:
         given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes}
         for key, value in given.items():
             demand(value is None or value > 0, f"hydra.launcher.{key}", value, "above 0")
         self.memory = memory_gib * 2**30
         self.cache = math.inf if cache_mib is None else cache_mib * 2**20
-        self.processes = processes
+        self.processes, self.alone = processes, alone
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
         from nglab.sweeps.grouping import group  # torch: seconds
@@ -107,16 +110,19 @@ class Stacked(Sequential):
 
     def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
         """The stacks, several at a time, then the others; what comes back is in the order of `groups`."""
-        stacks = [jobs for jobs in groups if len(jobs) > 1]
-        count = min(self.processes or 1, len(stacks))
+        dealt = [jobs for jobs in groups if self.is_dealt(jobs)]
+        count = min(self.processes or 1, len(dealt))
         if count < 2:
             return super().run_all(groups)
-        log.info("%d stacks in %d processes", len(stacks), count)
-        stacked = iter(in_processes(partial(self.run, beside_others=True), stacks, count))
-        return (next(stacked) if len(jobs) > 1 else self.run(jobs) for jobs in groups)
+        log.info("%d stacks in %d processes", len(dealt), count)
+        done = iter(in_processes(partial(self.run, beside_others=True), dealt, count))
+        return (next(done) if self.is_dealt(jobs) else self.run(jobs) for jobs in groups)
+
+    def is_dealt(self, jobs: list[Job]) -> bool:
+        return len(jobs) > 1 or not self.alone
 
     def run(self, jobs: list[Job], beside_others: bool = False) -> list[JobReturn]:
-        if len(jobs) == 1:
+        if len(jobs) == 1 and not beside_others:
             return super().run(jobs)
         from nglab.runs.run import run_together  # torch: seconds
 

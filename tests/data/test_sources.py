@@ -20,8 +20,8 @@ from nglab.networks.network import Network
 
 SOURCES: dict[str, tuple[Callable[..., DataSource], Network]] = {  # of the root; a network for it
     "teacher": (lambda root: Teacher(4, 3, 1e-2, 5.0), Network((5, 3, 2))),
-    "mnist": (lambda root: MnistImages(4, 3, str(root)), Network((784, 3, 784))),
-    "mnist_digits": (lambda root: MnistDigits(4, 3, str(root)), Network((784, 3, 10))),
+    "mnist": (lambda root: MnistImages(4, 3, str(root), False), Network((784, 3, 784))),
+    "mnist_digits": (lambda root: MnistDigits(4, 3, str(root), False), Network((784, 3, 10))),
 }
 MNIST = {"mnist": MnistImages, "mnist_digits": MnistDigits}
 every_source = pytest.mark.parametrize("name", SOURCES)
@@ -108,7 +108,7 @@ def test_digits_are_one_hot(root):
 @pytest.mark.parametrize("widths", [(10, 784), (784, 20), (20, 784, 20)])
 @pytest.mark.parametrize("name", MNIST)
 def test_widths_that_do_not_fit_are_refused(name, widths):
-    source = MNIST[name](4, 3, None)
+    source = MNIST[name](4, 3, None, False)
     ends = {"mnist": "784 at both ends", "mnist_digits": "784 first and 10 last"}[name]
     message = rf"^arch.widths=\[.*\]: must be {ends}, since data={name}"
     with pytest.raises(InputError, match=message):
@@ -120,7 +120,7 @@ def test_widths_that_do_not_fit_are_refused(name, widths):
 def test_splits_are_no_larger_than_mnists(name, split, most):
     def check(examples):
         sizes = {"train_examples": 1, "test_examples": 1} | {f"{split}_examples": examples}
-        source = MNIST[name](**sizes, root=None)
+        source = MNIST[name](**sizes, root=None, validation=False)
         source.check("data", SimpleNamespace(arch=SOURCES[name][1], data=source))
 
     check(most)
@@ -130,14 +130,42 @@ def test_splits_are_no_larger_than_mnists(name, split, most):
 
 
 @pytest.mark.parametrize("name", MNIST)
+def test_held_out_examples_are_the_last_of_the_training_images(name, root):
+    network = SOURCES[name][1]
+    train_x, train_y, test_x, test_y = parts(
+        MNIST[name](3, 2, str(root), True).dataset(network, 1.0, 0)
+    )
+    assert_close(train_x[0], TRAIN[:3].reshape(3, 784).float() / 255)
+    assert_close(test_x[0], TRAIN[3:].reshape(2, 784).float() / 255)
+    if name == "mnist_digits":
+        assert train_y[0].argmax(-1).tolist() == [0, 1, 2]
+        assert test_y[0].argmax(-1).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("name", MNIST)
+def test_nothing_is_both_trained_on_and_held_out(name, root):
+    network = SOURCES[name][1]
+
+    def check(train):
+        source = MNIST[name](train, 10_000, None, True)
+        source.check("data", SimpleNamespace(arch=network, data=source))
+
+    check(50_000)
+    with pytest.raises(InputError, match=r"^data\.train_examples=50001: must be at most 50000: "):
+        check(50_001)
+    with pytest.raises(InputError, match=r"data\.train_examples=4: must be at most 3: "):
+        MNIST[name](4, 2, str(root), True).dataset(network, 1.0, 0)
+
+
+@pytest.mark.parametrize("name", MNIST)
 def test_files_with_fewer_examples_or_none_are_refused(name, root):
     network = SOURCES[name][1]
     with pytest.raises(InputError, match=r"data\.train_examples=6: must be at most 5"):
-        MNIST[name](6, 3, str(root)).dataset(network, 1.0, 0)
+        MNIST[name](6, 3, str(root), False).dataset(network, 1.0, 0)
     with pytest.raises(InputError, match=r"data\.test_examples=4: must be at most 3"):
-        MNIST[name](5, 4, str(root)).dataset(network, 1.0, 0)
+        MNIST[name](5, 4, str(root), False).dataset(network, 1.0, 0)
     (root / "MNIST" / "raw" / next(iter(CONTENTS))).unlink()
-    source = MNIST[name](4, 3, str(root))
+    source = MNIST[name](4, 3, str(root), False)
     for missing in (source.verify, lambda: source.dataset(network, 1.0, 0)):
         with pytest.raises(InputError, match=r"missing.*nglab data mnist"):
             missing()

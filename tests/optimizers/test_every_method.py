@@ -17,6 +17,7 @@ from nglab.optimizers.schedules.cosine import Cosine
 from nglab.runs.build import build
 from nglab.runs.config import check
 from nglab.settings.composing import compose, conf_dir
+from nglab.settings.messages import BESIDE
 from nglab.training.loop import train
 from nglab.training.replicas import stack
 
@@ -58,9 +59,11 @@ def problem(method, *more, schedule=None):
 def leaves(group: DictConfig, key: str = "optimizer") -> Iterator[tuple[str, Any]]:
     """Every setting of a method, and of whatever it is made of: its key and its default."""
     for name, value in group.items():
+        if name in BESIDE:
+            continue
         if isinstance(value, DictConfig):
             yield from leaves(value, f"{key}.{name}")
-        elif name not in ("_target_", "name"):
+        else:
             yield f"{key}.{name}", value
 
 

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nglab.plotting import style
 from nglab.plotting.markdown import pipe_table
+from nglab.plotting.style import heading
 from nglab.runs.folder import FLOOR_FACTOR
 
 METHODS = ("SGD", "NGD")
@@ -117,11 +118,6 @@ def draw_sketch(axes: Axes, rows: pd.DataFrame) -> None:
     axes.text(0.13, 1.2, heading(arch), transform=axes.transAxes, fontsize=7.5)
     text: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6, "color": "0.35"}
     axes.text(0.5, -0.12, describe_widths(widths.tolist()), transform=axes.transAxes, **text)
-
-
-def heading(arch: str) -> str:
-    """The architecture's name as words: "MNIST autoencoder"."""
-    return arch.replace("_", " ").replace("mnist", "MNIST")
 
 
 def describe_widths(widths: list[int]) -> str:

@@ -1,0 +1,105 @@
+"""Jobs of `nglab run` that a program asks for: composed and checked as those of a sweep, and run like them.
+
+with asking(folder) as jobs:
+    wanted = [jobs.job("sgd", ["optimizer=sgd"]), jobs.job("ngd", ["optimizer=ngd"])]
+    jobs.launch(wanted)
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from nglab.errors import InputError
+from nglab.runs.ownership import alone_in, finished, may_begin
+from nglab.settings.composing import compose_one, explain, without_hydra
+from nglab.sweeps.application import hydra_for
+from nglab.sweeps.job import Job, JobCallbacks, sweep_job
+from nglab.sweeps.preflight import check_folder, check_machine
+
+QUIET = ["hydra.job_logging.root.handlers=[file]", "hydra.hydra_logging.root.handlers=[]"]
+"""A job's log goes to its folder alone, and the launcher's nowhere."""
+
+
+class Asked:
+    """Jobs in folders below `folder`, by the launcher that `words`, overrides of Hydra's own section, choose."""
+
+    def __init__(self, hydra: Hydra, folder: Path, words: Sequence[str]) -> None:
+        self.folder, self.words = folder, [*QUIET, *words]
+        place = [f"hydra.sweep.dir={quoted(folder)}", "hydra.mode=MULTIRUN"]
+        try:
+            self.sweep = hydra.compose_config("config", [*self.words, *place], RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise InputError(explain(error, self.words)) from error
+        self.callbacks = JobCallbacks(self.sweep)
+        self.context = HydraContext(hydra.config_loader, self.callbacks)
+        HydraConfig.instance().set_config(self.sweep)
+
+    def job(self, place: str, overrides: Sequence[str]) -> Job:
+        """The job of these overrides, in `folder/place`; InputError where one of them is wrong."""
+        words = [*overrides, f"hydra.sweep.subdir={quoted(place)}"]
+        try:
+            return sweep_job(self.context, self.sweep, 0, words)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise InputError(explain(error, words)) from error
+
+    def launch(self, jobs: Sequence[Job]) -> None:
+        """Run those jobs that are not finished; raises what one of them raised."""
+        left = unfinished(jobs)
+        if not left:
+            return
+        HydraConfig.instance().set_config(self.sweep)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.callbacks.train, config=self.sweep
+        )
+        for done in launcher.launch([list(job.overrides) for job in left], initial_job_idx=0):
+            _ = done.return_value  # raises what the job raised
+
+
+def unfinished(jobs: Sequence[Job]) -> list[Job]:
+    """InputError where one's folder is another's, the data is not here, or the GPU is not."""
+    left = [job for job in jobs if not finished(job.folder, job.config.described())]
+    for job in left:
+        may_begin(job.folder, job.config.described(), again=True)
+    check_machine([job.config for job in left])
+    return left
+
+
+def quoted(path: object) -> str:
+    """As a value in Hydra's grammar."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@contextmanager
+def asking(
+    folder: Path, words: Sequence[str] = (), config_dir: str | None = None
+) -> Iterator[Asked]:
+    """Jobs below `folder`, which is this process's meanwhile; options also come from `config_dir`."""
+    check_folder(folder.absolute())
+    version.setbase("1.3")
+    hydra = hydra_for(Namespace(config_path=None, config_dir=config_dir))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder):
+            yield Asked(hydra, folder.absolute(), words)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def compose_beside(overrides: list[str], name: str, config_dir: str | None = None) -> DictConfig:
+    """`conf/<name>.yaml` under `overrides`, resolved; options also come from `config_dir`."""
+    hydra_for(Namespace(config_path=None, config_dir=config_dir))
+    try:
+        return without_hydra(compose_one(overrides, name))
+    finally:
+        GlobalHydra.instance().clear()
