@@ -27,11 +27,12 @@ COLUMNS = (
 
 
 def arguments(
-    doc: str | None, first: Mapping[str, str], words: list[str] | None = None
+    doc: str | None, first: Mapping[str, str], batch_size: int, words: list[str] | None = None
 ) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
     """The command line: its options, the letters of its problems, and what it sets (`key=value`).
 
-    `doc` is the script's, `first` the arguments that stand before the problems, name → help.
+    `doc` is the script's, `first` the arguments that stand before the problems, name → help;
+    `batch_size` is the default.
     """
     line = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=doc, formatter_class=line)
@@ -39,7 +40,7 @@ def arguments(
         parser.add_argument(name, help=meaning)
     named = ", ".join(f"{letter} {arch}" for letter, arch in ARCHS.items())
     parser.add_argument("what", nargs="+", metavar="problem | key=value", help=named)
-    parser.add_argument("--batch-size", type=int, default=20, help="M")
+    parser.add_argument("--batch-size", type=int, default=batch_size, help="M")
     parser.add_argument("--passes", type=float, default=2, help="over the training set")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0 on")
     parser.add_argument("--out", type=Path, help="CSV to add to: a row each tenth of a pass")

@@ -93,7 +93,7 @@ def train_one(
 
 
 def main(words: list[str] | None = None) -> None:
-    run, letters, options = arguments(__doc__, {"optimizer": "a class of torch.optim"}, words)
+    run, letters, options = arguments(__doc__, {"optimizer": "a class of torch.optim"}, 20, words)
     torch.set_num_threads(1)
     setting = as_text(options | {"batch_size": run.batch_size})
     for letter, seed in product(letters, range(run.seeds)):

@@ -30,7 +30,7 @@ def method_with(**grid):
 def test_every_method_brings_a_grid_around_its_own_values(method):
     composed = compose([f"optimizer={method}"])
     grid = grid_of(composed)
-    assert "batch_size" in grid and 9 <= prod(map(len, grid.values())) <= 45
+    assert "batch_size" in grid and 9 <= prod(map(len, grid.values())) <= 60
     own = tunable(OmegaConf.to_container(composed.optimizer))
     assert all(own[key] in values for key, values in grid.items())
 
