@@ -206,12 +206,14 @@ def test_a_race_killed_again_and_again_ends_as_if_undisturbed():
     assert_same(one, other, check_exact=True)
 
 
-def test_a_method_that_does_not_run_on_a_problem_is_listed_and_the_race_goes_on():
+def test_a_method_that_does_not_run_on_a_problem_is_listed_and_the_race_goes_on(caplog):
+    caplog.set_level("INFO")
     problems = {"A": problem(), "B": problem(NONLINEAR)}
     written = race(asked(["sgd", "ngd_exact"], problem=problems), Path("here"))
     ran = set(zip(written.curves.problem, written.curves.method, strict=True))
     assert ran == {("A", "sgd"), ("A", "ngd_exact"), ("B", "sgd")}
     assert "identity" in written.rules["ngd_exact on B"]
+    assert "B, ngd_exact: does not run: arch.activation=" in caplog.text
     assert list(written.rules) == ["A", "B", "ngd_exact on B"]
 
 
