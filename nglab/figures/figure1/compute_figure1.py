@@ -13,7 +13,7 @@ from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates
 from nglab.figures.race.compute_race import LAUNCHER
 from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning
 from nglab.figures.race.race_tuning import Entrant
-from nglab.figures.race.run_race import run_race
+from nglab.figures.race.run_race import enter_all, run_race
 from nglab.runs.folder import whole
 from nglab.sweeps.asked import asking
 
@@ -58,6 +58,8 @@ def figure1(config: DictConfig, folder: Path) -> list[Path]:
     problems = [panel.problem(name) for name, panel in panels.items()]
     race = Race(list(METHODS), problems, tuned_for=[FINAL], first_tuning_seed=0)
     with asking(folder, LAUNCHER) as jobs:
+        for why in enter_all(race, jobs)[1].values():  # both methods run in every panel
+            raise InputError(why)
         result = run_race(race, jobs, folder)
     of_sgd = [one for one in result.entrants if one.method == "sgd"]
     grid = pd.concat([rates_tried(one, panels[one.problem.name]) for one in of_sgd])

@@ -76,6 +76,14 @@ def test_wrong_panels_and_seeds_are_named():
         read_panels(compose(["seeds=0"], "figure1"))
 
 
+def test_a_method_that_does_not_run_in_a_panel_is_wrong(tiny, tmp_path):
+    tiny.panels = ["A", "B"]
+    OmegaConf.update(tiny, "panel.B.ngd", ["optimizer.lr=7"], force_add=True)
+    with pytest.raises(InputError, match="optimizer.lr=7.0: must be a number, above 0 and below 2"):
+        figure1(tiny, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
 @pytest.mark.parametrize("preset", ["smoke", "default", "paper"])
 def test_every_preset_has_every_panel(preset):
     panels = read_panels(compose([f"figure1={preset}"], "figure1"))
