@@ -79,7 +79,7 @@ def test_wrong_panels_and_seeds_are_named():
 def test_a_method_that_does_not_run_in_a_panel_is_wrong(tiny, tmp_path):
     tiny.panels = ["A", "B"]
     OmegaConf.update(tiny, "panel.B.ngd", ["optimizer.lr=7"], force_add=True)
-    with pytest.raises(InputError, match="optimizer.lr=7.0: must be a number, above 0 and below 2"):
+    with pytest.raises(InputError, match="lr=7: must be a number, above 0 and below 2"):
         figure1(tiny, tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
