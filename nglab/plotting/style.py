@@ -138,6 +138,16 @@ def log_loss_axis(axes: Axes, limits: tuple[float, float], floors: Iterable[floa
         axes.yaxis.set_major_formatter(power_of_ten)
 
 
+def log_ticks(axes: Axes) -> None:
+    """Label a log x axis whose limits are set: at 1, 2, 5, at 1, 3, or at whole decades, by how many it spans."""
+    low, high = axes.get_xlim()
+    decades = math.log10(high / low)
+    subs = (1, 2, 5) if decades < 1.3 else (1, 3) if decades < 2.2 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
 def power_of_ten(value: float, _: float) -> str:
     """10⁻³ in the characters of the font: TeX's way takes a third of the time of a small figure."""
     if not 0 < value < math.inf:  # a tick far outside

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from nglab.figures.race.race_looks import Looks, legend_below, staggered
 from nglab.figures.race.race_statistics import BESIDE, profile
@@ -46,6 +45,4 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
         share = own.share.to_numpy() + APART * ((len(looks) - 1) / 2 - i)
         axes.step([*own.tau, end], [*share, share[-1]], where="post", clip_on=False, **look)
     axes.set_xlim(0.97, end)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
+    style.log_ticks(axes)

@@ -93,6 +93,7 @@ def draw_clock(axes: Axes, rows: pd.DataFrame, clock: str, looks: Looks) -> None
         if runs := [thinned(run, x) for run in runs_of(begun[begun.method == method])]:
             style.draw_spread(axes, runs, x, unit=unit, opacity=0.08, **look)
     axes.set(xscale="log", xlabel=label)
+    style.log_ticks(axes)
 
 
 def thinned(run: pd.DataFrame, x: str) -> pd.DataFrame:

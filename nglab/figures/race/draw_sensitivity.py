@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from nglab.figures.race.race_looks import Looks, legend_below
 from nglab.plotting import style
@@ -151,11 +150,9 @@ def draw_panel(
         axes.plot(never, np.full(len(never), i), **NEVER)
         if not own.settled:
             axes.plot(1, i, **RING)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.12)
+    style.log_ticks(axes)
 
 
 def size_legend() -> Looks:

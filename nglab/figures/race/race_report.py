@@ -89,7 +89,7 @@ def race_markdown(
         f"## Who won\n\n{winners(table)}",
         READING,
         *(
-            f"## {name}: {heading(rows.arch.iloc[0])}\n\n{workloads(rows)}"
+            f"## {name}: {heading(rows.arch.iloc[0])}\n\n{workloads(rows)}\n\n{settings(rows)}"
             for name, rows in problems
         ),
         f"## Settings whose neighbours were not all tried\n\n{unsettled(chosen)}",
@@ -140,18 +140,34 @@ def workload(rows: pd.DataFrame) -> str:
 
 
 def readable(row: Mapping[str, Any]) -> dict[str, str]:
-    beside = row["examples_verdict"] == "beside"
-    tuned = ("not tuned here",) * 2 if beside else (row["examples_setting"], row["seconds_setting"])
     return {
-        "method": f"*{row['method']}*" if beside else row["method"],
-        "tuned to (examples)": tuned[0],
+        "method": name_of(row),
         "thousand examples": bold(with_interval(row, "examples", 1000), row["examples_verdict"]),
         "steps": number(row["steps"]),
-        "tuned to (seconds)": tuned[1],
         "seconds": bold(with_interval(row, "seconds", 1), row["seconds_verdict"]),
         "× the best": f"{number(row['examples_ratio'])}, {number(row['seconds_ratio'])}",
         "seeds reached": reached(row),
     }
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    beside = row["examples_verdict"] == "beside"
+    return f"*{row['method']}*, not tuned here" if beside else str(row["method"])
+
+
+def settings(rows: pd.DataFrame) -> str:
+    """The settings of one problem's methods, by the clock that they were chosen for."""
+    each = rows.drop_duplicates("method").sort_values("method").to_dict("records")
+    return pipe_table(
+        [
+            {
+                "method": name_of(row),
+                "tuned for examples": row["examples_setting"],
+                "tuned for seconds": row["seconds_setting"],
+            }
+            for row in each
+        ]
+    )
 
 
 def bold(text: str, verdict: str) -> str:
