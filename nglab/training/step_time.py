@@ -7,12 +7,12 @@ from nglab.training.clock import Clock, limited_to, step_threads
 from nglab.training.loop import begin, stepper, warm_up
 from nglab.training.problem import Problem
 
-LEAST, MOST, ENOUGH_SECONDS = 20, 200, 0.5
+LEAST, MOST, ENOUGH_SECONDS = 10, 200, 0.2
 
 
 @torch.inference_mode()
 def seconds_a_step(problem: Problem) -> float:
-    """The mean over the first steps of a training, 20 to 200 of them, some half a second; gathering counts."""
+    """The mean over the first steps of a training, 10 to 200 of them, some two tenths of a second; gathering counts."""
     data, size = problem.dataset, problem.optimizer.batch_size
     batches = Batches(data.train_x, data.train_y, size, problem.streams("batches"), problem.members)
     threads = step_threads(problem.network, size, problem.members is not None)
