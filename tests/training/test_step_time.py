@@ -36,12 +36,12 @@ class Slow(Optimizer):
 
 
 @pytest.mark.parametrize(
-    ("a_step", "steps"), [(10.0, 20), (0.01, 52), (1e-5, 200)], ids=["slow", "fair", "fast"]
+    ("a_step", "steps"), [(10.0, 12), (0.01, 24), (1e-5, 200)], ids=["slow", "fair", "fast"]
 )
-def test_the_mean_of_as_many_steps_as_half_a_second_has(a_step, steps, monkeypatch):
+def test_the_mean_of_as_many_steps_as_two_tenths_of_a_second_have(a_step, steps, monkeypatch):
     monkeypatch.setattr("nglab.training.clock.perf_counter", lambda: Time.now)
     slow = problem(Slow(lr=0.1, batch_size=M, schedule=CONSTANT, a_step=a_step))
-    assert seconds_a_step(slow) == pytest.approx(a_step, rel=0.05)
+    assert seconds_a_step(slow) == pytest.approx(a_step, rel=0.1)
     assert Time.steps == steps
 
 
@@ -49,4 +49,4 @@ def test_a_batch_of_nearly_the_whole_training_set(monkeypatch):
     monkeypatch.setattr("nglab.training.clock.perf_counter", lambda: Time.now)
     slow = Slow(lr=0.1, batch_size=M, schedule=CONSTANT, a_step=1.0)
     assert seconds_a_step(problem(replace(slow, batch_size=80))) == pytest.approx(1.0)
-    assert Time.steps == 20  # one a pass
+    assert Time.steps == 10  # one a pass
