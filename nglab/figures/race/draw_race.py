@@ -35,7 +35,7 @@ def draw_race(curves: pd.DataFrame, times: pd.DataFrame, looks: Looks, stem: Pat
     problems = sorted(curves.problem.unique())
     figure = Figure(figsize=(0.4 + 2.2 * len(problems), 5.0))
     axes = figure.subplots(
-        2, len(problems), squeeze=False, sharey="col", gridspec_kw={"hspace": 0.28, "wspace": 0.24}
+        2, len(problems), squeeze=False, sharey="col", gridspec_kw={"hspace": 0.28, "wspace": 0.32}
     )
     for column, problem in zip(axes.T, problems, strict=True):
         draw_problem(column, curves[curves.problem == problem], times[times.problem == problem], looks)  # fmt: skip

@@ -32,7 +32,9 @@ READING = (
     "Medians over seeds of the first time at or below the target; in brackets the 95 % bootstrap interval of the"
     " median; – and ∞: not reached. **Bold**: the least median. Within noise of it: at or below it in at least"
     f" {TIE_SHARE:.0%} of {RESAMPLES} resamples of the seeds, the same for both, or in seconds nearer than the machine"
-    " drifted. × the best: over the least median, by examples and by seconds. *Italics*: beside the race."
+    " drifted. The setting is that tuned for the clock or, where it does not reach the target and the method's other"
+    " setting does, the other. × the best: over the least median, by examples and by seconds. *Italics*: beside the"
+    " race."
 )
 
 
@@ -89,7 +91,7 @@ def race_markdown(
         f"## Who won\n\n{winners(table)}",
         READING,
         *(
-            f"## {name}: {heading(rows.arch.iloc[0])}\n\n{workloads(rows)}\n\n{settings(rows)}"
+            f"## {name}: {heading(rows.arch.iloc[0])}\n\n{workloads(rows)}\n\n{settings(rows, chosen)}"
             for name, rows in problems
         ),
         f"## Settings whose neighbours were not all tried\n\n{unsettled(chosen)}",
@@ -155,19 +157,16 @@ def name_of(row: Mapping[str, Any]) -> str:
     return f"*{row['method']}*, not tuned here" if beside else str(row["method"])
 
 
-def settings(rows: pd.DataFrame) -> str:
+def settings(rows: pd.DataFrame, chosen: pd.DataFrame) -> str:
     """The settings of one problem's methods, by the clock that they were chosen for."""
-    each = rows.drop_duplicates("method").sort_values("method").to_dict("records")
-    return pipe_table(
-        [
-            {
-                "method": name_of(row),
-                "tuned for examples": row["examples_setting"],
-                "tuned for seconds": row["seconds_setting"],
-            }
-            for row in each
-        ]
-    )
+    own = chosen[chosen.problem == rows.problem.iloc[0]].set_index(["method", "tuned_for"]).setting
+    listed = []
+    for row in rows.drop_duplicates("method").sort_values("method").to_dict("records"):
+        tuned = {
+            c: own.get((row["method"], c), row[f"{c}_setting"]) for c in ("examples", "seconds")
+        }
+        listed.append({"method": name_of(row)} | {f"tuned for {c}": s for c, s in tuned.items()})
+    return pipe_table(listed)
 
 
 def bold(text: str, verdict: str) -> str:

@@ -37,7 +37,7 @@ def to_target(times: pd.DataFrame, drift: float = 0.0) -> pd.DataFrame:
         some = drift if clock == "seconds" else 0.0
         parts = [
             clock_columns(rows, clock, some).assign(problem=problem, target=target)
-            for (problem, target), rows in rows_of(times, clock).groupby(WORKLOAD)
+            for (problem, target), rows in timed_by(times, clock).groupby(WORKLOAD)
         ]
         table = table.join(pd.concat(parts).set_index([*WORKLOAD, "method"]).add_prefix(clock))
     first = ["problem", "arch", "target", "column", "value", "method"]
@@ -50,6 +50,23 @@ def rows_of(times: pd.DataFrame, clock: str) -> pd.DataFrame:
     tuned = set(times.tuned_for) - {BESIDE}
     own = {CLOCKS[clock]} & tuned or tuned
     return times[times.tuned_for.isin([*own, BESIDE])]
+
+
+def timed_by(times: pd.DataFrame, clock: str) -> pd.DataFrame:
+    """The runs that a clock is read from, a setting a workload and method: that which was tuned for the clock.
+
+    Where it did not reach the target (its median is ∞) and the method's other setting did, the other.
+    """
+    methods = times.groupby([*WORKLOAD, "method"], sort=False)
+    return pd.concat([one_setting(rows, clock) for _, rows in methods])
+
+
+def one_setting(rows: pd.DataFrame, clock: str) -> pd.DataFrame:
+    own = rows_of(rows, clock)
+    medians = rows.groupby("tuned_for")[clock].median()
+    if np.isfinite(own[clock].median()) or not np.isfinite(medians.min()):
+        return own
+    return rows[rows.tuned_for == medians.idxmin()]
 
 
 def clock_columns(rows: pd.DataFrame, clock: str, drift: float) -> pd.DataFrame:
@@ -129,7 +146,7 @@ def profile(times: pd.DataFrame, clock: str) -> pd.DataFrame:
     `share`: of the workloads, those on which the method's median time is at most `tau` × the least. A row for each
     method at 1 and at every τ where some method's share changes. Workloads whose every median is ∞ are left out.
     """
-    racing = rows_of(times, clock).query("tuned_for != @BESIDE")
+    racing = timed_by(times, clock).query("tuned_for != @BESIDE")
     medians = racing.groupby([*WORKLOAD, "method"])[clock].median().unstack("method")
     best = medians.min(axis=1)
     reached = np.isfinite(best)
