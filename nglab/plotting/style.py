@@ -145,7 +145,7 @@ def log_ticks(axes: Axes) -> None:
     subs = (1, 2, 5) if decades < 1.3 else (1, 3) if decades < 2.2 else (1,)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_formatter("")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_formatter("{x:g}" if decades < 5 else power_of_ten)
 
 
 def power_of_ten(value: float, _: float) -> str:

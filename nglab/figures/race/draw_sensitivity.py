@@ -84,8 +84,8 @@ def draw_sensitivity(
 
 def first_key(rows: pd.DataFrame) -> str:
     """The first tuned key of a method whose values are numbers, the batch size aside; "" where there is none."""
-    names = [name for name in rows.columns if name not in [*FIXED, BATCH]]
-    tuned = (name for name in names if rows[name].notna().any())
+    in_order = [pair.partition("=")[0] for pair in next(iter(rows.setting), "").split()]
+    tuned = (name for name in in_order if name in rows and name not in [*FIXED, BATCH])
     return next((name for name in tuned if numbers(rows[name]).notna().all()), "")
 
 

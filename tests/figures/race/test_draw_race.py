@@ -170,7 +170,8 @@ def test_the_hardest_target_reached() -> None:
 
 
 def test_the_first_key_tuned_is_a_number_and_not_the_batch() -> None:
-    rows = tuning(batch_size=[10], lr=[NAN], cost=[1.0]).assign(damping=0.1)
+    rows = tuning(batch_size=[10], lr=[NAN], cost=[1.0])
+    rows = rows.assign(damping=0.1, setting="batch_size=10 damping=0.1")
     assert first_key(rows) == "damping"
     assert first_key(rows.drop(columns="damping")) == ""
 
