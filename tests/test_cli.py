@@ -244,7 +244,10 @@ def test_figure1(
 
 @pytest.mark.parametrize(
     ("argument", "message"),
-    [("sedes=3", "did you mean seeds?"), ("preset=fast", "no such option; there are default,")],
+    [
+        ("sedes=3", "did you mean seeds?"),
+        ("preset=fast", "preset=fast: no such option; there are default,"),
+    ],
 )
 def test_figure1_refuses_what_it_does_not_know(
     argument: str,

@@ -3,7 +3,10 @@
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from nglab.errors import InputError
 
 
 def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
@@ -15,9 +18,13 @@ def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
     ]
 
 
-def with_preset(overrides: Sequence[str], command: str) -> list[str]:
-    """preset=smoke as COMMAND=smoke: the presets of a command are the group of its name."""
-    return [re.sub("^preset=", f"{command}=", override) for override in overrides]
+@contextmanager
+def with_preset(overrides: Sequence[str], command: str) -> Iterator[list[str]]:
+    """preset=smoke as COMMAND=smoke: the presets of a command are the group of its name, and are named so in errors."""
+    try:
+        yield [re.sub("^preset=", f"{command}=", override) for override in overrides]
+    except InputError as error:
+        raise InputError(re.sub(f"^{command}=", "preset=", str(error))) from error
 
 
 def show_log(room: str = "nglab") -> None:

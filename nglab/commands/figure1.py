@@ -25,7 +25,8 @@ KEYS = {
 
 def command(arguments: list[str]) -> None:
     given = read("figure1", __doc__ or "", arguments, KEYS, more_keys=True)
-    config = compose(with_preset(as_lists(given.overrides, ["panels"]), "figure1"), "figure1")
+    with with_preset(as_lists(given.overrides, ["panels"]), "figure1") as overrides:
+        config = compose(overrides, "figure1")
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 

@@ -36,7 +36,8 @@ def command(arguments: list[str]) -> None:
     from nglab.sweeps.asked import compose_beside
 
     lists = as_lists(rest, ["methods", "problems", "beside", "tuned_for"])
-    config = compose_beside(with_preset(lists, "race"), "race", config_dir)
+    with with_preset(lists, "race") as overrides:
+        config = compose_beside(overrides, "race", config_dir)
 
     from nglab.figures.race.compute_race import race  # torch: once this is right
 

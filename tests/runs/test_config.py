@@ -95,7 +95,8 @@ def assert_composes(command: str) -> None:
         for job in expand(overrides):
             check(compose(job))
     else:
-        compose(with_preset([word for word in overrides if "," not in word], program), program)
+        with with_preset([word for word in overrides if "," not in word], program) as words:
+            compose(words, program)
 
 
 @pytest.mark.parametrize("preset", options("race"))

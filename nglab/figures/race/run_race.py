@@ -61,12 +61,13 @@ def enter_all(race: Race, jobs: Asked) -> tuple[list[Entrant], dict[tuple[str, s
                 entrants.append(enter(race, problem, method, jobs))
             except InputError as error:
                 refused[problem.name, method] = str(error)
-                log.info("%s, %s: does not run: %s", problem.name, method, error)
     for where in range(2):
         racing = {(one.problem.name, one.method)[where] for one in entrants}
         for key, why in refused.items():
             if key[where] not in racing:
                 raise InputError(why)
+    for (problem_name, method), why in refused.items():
+        log.info("%s, %s: does not run: %s", problem_name, method, why)
     return entrants, refused
 
 

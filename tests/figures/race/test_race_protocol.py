@@ -52,7 +52,7 @@ FLOOR = "problem.A.targets.times_floor"
         ("+problem.A.grids.sgd={lrr:[0.01]}", "problem.A.grids.sgd.lrr: no such key; did you mean"),
         ("+problem.A.methods.sgd=['optimizer.lr=0']", "optimizer.lr=0: must be a number, above 0"),
         ("beside=mine.csv", "beside=mine.csv: there is no such file"),
-        ("preset=fast", "race=fast: no such option; there are default, "),
+        ("preset=fast", "preset=fast: no such option; there are default, "),
         ("sedes=3", "sedes: no such key; did you mean seeds?"),
         ("hydra/launcher=nope", "hydra/launcher=nope: no such option"),
         ("--config-dir=nowhere", "--config-dir=nowhere: there is no such folder"),
