@@ -5,12 +5,14 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from hydra.core.singleton import Singleton
 from omegaconf import OmegaConf
 
 from nglab.errors import InputError
@@ -255,6 +257,16 @@ def test_divergence_is_data():
     assert list(written.chosen.runs) == [2, 2, 0, 0]
 
 
+@pytest.fixture
+def hydras_plugins(monkeypatch):
+    """As they were, afterwards: joblib in this process makes Hydra look for them, and so their classes, anew."""
+    monkeypatch.setattr(Singleton, "_instances", dict(Singleton._instances))
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("hydra.", "hydra_plugins.")):
+            monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.mark.usefixtures("hydras_plugins")
 def test_every_launcher_tunes_alike(monkeypatch):
     monkeypatch.setattr(run_race, "train_alone", lambda jobs, file: pd.DataFrame())
     monkeypatch.setattr(run_race, "curve", lambda *run: pd.DataFrame())
