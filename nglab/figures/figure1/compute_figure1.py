@@ -58,14 +58,14 @@ def figure1(config: DictConfig, folder: Path) -> list[Path]:
     problems = [panel.problem(name) for name, panel in panels.items()]
     race = Race(list(METHODS), problems, tuned_for=[FINAL], first_tuning_seed=0)
     with asking(folder, LAUNCHER) as jobs:
-        for why in enter_all(race, jobs)[1].values():  # both methods run in every panel
+        entrants, refused = enter_all(race, jobs)
+        for why in refused.values():  # both methods run in every panel
             raise InputError(why)
-        result = run_race(race, jobs, folder)
-    of_sgd = [one for one in result.entrants if one.method == "sgd"]
+        result = run_race(race, entrants, jobs, folder)
+    of_sgd = [one for one in entrants if one.method == "sgd"]
     grid = pd.concat([rates_tried(one, panels[one.problem.name]) for one in of_sgd])
     damping = {
-        (one.problem.name, one.method): initial_damping(one.defaults.composed)
-        for one in result.entrants
+        (one.problem.name, one.method): initial_damping(one.defaults.composed) for one in entrants
     }
     curves = result.curves.rename(columns={"problem": "panel"})
     starts = [damping[key] for key in zip(curves.panel, curves.method, strict=True)]

@@ -15,7 +15,7 @@ from nglab.figures.race.race_results import (
     times_table,
     tuning_table,
 )
-from nglab.figures.race.run_race import run_race
+from nglab.figures.race.run_race import enter_all, run_race
 from nglab.runs.machine import machine
 from nglab.sweeps.asked import asking
 
@@ -34,16 +34,17 @@ def race(
     beside = read_beside(config.beside, protocol.problems)
     named = any(word.startswith("hydra/launcher") for word in words)
     with asking(folder, [*([] if named else LAUNCHER), *words], config_dir) as jobs:
-        result = run_race(protocol, jobs, folder)
+        entrants, refused = enter_all(protocol, jobs)
+        result = run_race(protocol, entrants, jobs, folder)
     curves = pd.concat([result.curves, beside], ignore_index=True) if len(beside) else result.curves
     return write_race(
         curves,
         times_table(protocol.problems, curves),
-        tuning_table(result.entrants, protocol),
-        chosen_table(result.entrants, protocol, result.step_seconds),
+        tuning_table(entrants, protocol),
+        chosen_table(entrants, protocol, result.step_seconds),
         machine(),
         result.calibration,
-        rules(protocol) | refusals(result.refused),
+        rules(protocol) | refusals(refused),
         folder,
     )
 

@@ -29,18 +29,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What was tuned, what was trained, and which methods do not run on which problem."""
+    """What was trained, and how fast the machine was."""
 
-    entrants: list[Entrant]
     curves: pd.DataFrame
-    refused: dict[tuple[str, str], str]
     calibration: pd.DataFrame
     step_seconds: dict[tuple[str, str, str], float]
 
 
-def run_race(race: Race, jobs: Asked, folder: Path) -> Result:
-    """Train all that is missing below `folder`. Every method is checked on every problem before anything is trained."""
-    entrants, refused = enter_all(race, jobs)
+def run_race(race: Race, entrants: Sequence[Entrant], jobs: Asked, folder: Path) -> Result:
+    """Tune and train those whom `enter_all` let in: all that is missing below `folder`."""
     tuner = Tuner(race, jobs, folder)
     for problem in race.problems:
         tuner.tune([one for one in entrants if one.problem is problem])
@@ -48,7 +45,7 @@ def run_race(race: Race, jobs: Asked, folder: Path) -> Result:
     calibration = train_alone([job for _, _, job in planned], folder / "calibration.csv")
     curves = pd.concat([curve(*of_one) for of_one in planned], ignore_index=True)
     curves = with_clocks(race, entrants, curves)
-    return Result(entrants, curves, refused, calibration, tuner.step_times.known)
+    return Result(curves, calibration, tuner.step_times.known)
 
 
 def enter_all(race: Race, jobs: Asked) -> tuple[list[Entrant], dict[tuple[str, str], str]]:
