@@ -12,7 +12,7 @@ import nglab
 PACKAGE = Path(nglab.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 TIERS = [
-    {"errors", "randomness", "memory", ""},
+    {"errors", "randomness", "memory", "native", ""},
     {"settings"},
     {"networks"},
     {"likelihoods"},
