@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nglab.data.batches import Batches
+from nglab.native.vendor_check import demand_right_products
 from nglab.networks.layers import Layers
 from nglab.training.average import Average
 from nglab.training.clock import Clock, limited_to, step_threads
@@ -32,6 +33,7 @@ def train(
     Raises InputError before the first step where a checkpoint cannot hold the method's state, or where the method
     gives other diagnostics than it names.
     """
+    demand_right_products()
     dataset, optimizer = problem.dataset, problem.optimizer
     batches = Batches(
         dataset.train_x, dataset.train_y, optimizer.batch_size,
