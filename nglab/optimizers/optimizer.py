@@ -59,6 +59,12 @@ class Optimizer(ABC):
     def step(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
         """One update from a batch x `[..., M, n_0]`, y `[..., M, n_y]`."""
 
+    def steps(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
+        """An update from each batch of x `[steps, ..., M, n_0]`, y `[steps, ..., M, n_y]`."""
+        for x_m, y_m in zip(x, y, strict=True):
+            params, state = self.step(params, state, x_m, y_m)
+        return params, state
+
     def diagnostics(self, state: Any) -> dict[str, Tensor]:
         """What `columns` names, each `[...]`."""
         return {}
