@@ -62,13 +62,18 @@ def gemm(ring: Ring, settings: Settings) -> pd.DataFrame:
 
 
 def parts(ring: Ring, network: Network) -> pd.DataFrame:
-    plan = ring.plan(network, step_tables.NGD_BATCH, 1)
-    return ring.processes[0].ask(parts_of_step, plan, ring.rounds)
+    plan, worker = ring.plan(network, step_tables.NGD_BATCH, 1), ring.processes[0]
+    return worker.ask(parts_of_step, plan, ring.rounds).assign(blas=worker.blas)
 
 
 def in_first(sweep: Callable[[torch.dtype, int], pd.DataFrame]) -> Measurement:
     """A sweep of its own, in the first process."""
-    return lambda ring, settings: ring.processes[0].ask(sweep, ring.dtype, ring.rounds)
+
+    def measured(ring: Ring, settings: Settings) -> pd.DataFrame:
+        worker = ring.processes[0]
+        return worker.ask(sweep, ring.dtype, ring.rounds).assign(blas=worker.blas)
+
+    return measured
 
 
 def runs(ring: Ring, settings: Settings) -> pd.DataFrame:

@@ -43,7 +43,8 @@ def whole_runs(
     order = {name: place for place, name in enumerate(names)}
     groups = pd.DataFrame(ends).groupby(["panel", "contender"], sort=False)
     rows = [{"panel": p, "contender": n, **middle(some)} for (p, n), some in groups]
-    return pd.DataFrame(rows).sort_values(["panel", "contender"], key=lambda c: c.replace(order))
+    table = pd.DataFrame(rows).assign(blas=worker.blas)
+    return table.sort_values(["panel", "contender"], key=lambda c: c.replace(order))
 
 
 def end_of_run(name: str, panel: str, seed: int, dtype: str) -> dict[str, Any]:
