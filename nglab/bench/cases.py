@@ -5,6 +5,7 @@ A step costs the same whatever the numbers are, so no data set is needed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,7 @@ class Plan:
         return make_case(self.network, self.batch_size, self.steps, self.lr, self.dtype)
 
 
+@cache
 def network_of(panel: str) -> Network:
     arch = check(compose([f"arch={PANELS[panel]}"])).arch
     return Network(tuple(arch.widths), arch.activation, arch.bias)

@@ -36,15 +36,18 @@ def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
     )
     dtypes, panels = (list(dict.fromkeys(rows[column])) for column in ("dtype", "panel"))
     names = {dtype: contenders(rows[rows.dtype == dtype]) for dtype in dtypes}
-    heights = [0.35 + 0.17 * len(names[dtype]) for dtype in dtypes]
+    heights = [0.4 + 0.17 * len(names[dtype]) for dtype in dtypes]
     figure = Figure(figsize=(0.6 + 1.7 * len(panels), sum(heights)))
     grid = figure.subplots(len(dtypes), len(panels), squeeze=False, sharey="row",
-                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.25})  # fmt: skip
+                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.3})  # fmt: skip
     for dtype, line in zip(dtypes, grid, strict=True):
         for panel, axes in zip(panels, line, strict=True):
             some = rows[(rows.dtype == dtype) & (rows.panel == panel)].set_index("contender").ratio
-            bars(axes, some.reindex(names[dtype]))
-            diamonds(axes, some.reindex([name + VENDOR for name in names[dtype]]))
+            ratio, vendor = (
+                some.reindex([name + ending for name in names[dtype]]) for ending in ("", VENDOR)
+            )
+            bars(axes, ratio, vendor)
+            axes.plot(vendor, range(len(vendor)), "D", color="black", ms=2, mfc="white", mew=0.5)
             axes.set_title(f"{panel}, {dtype}", loc="left", fontweight="bold")
     for axes in grid[-1]:
         axes.set_xlabel(f"{what.upper()} step, × nglab's time")
@@ -63,18 +66,15 @@ def contenders(rows: pd.DataFrame) -> list[str]:
     return [name for name in dict.fromkeys(rows.contender) if not name.endswith(VENDOR)][::-1]
 
 
-def bars(axes: Axes, ratio: pd.Series) -> None:
-    """Their lengths written beside them; nglab's has its own colour."""
+def bars(axes: Axes, ratio: pd.Series, vendor: pd.Series) -> None:
+    """Their lengths written to the right of bar and diamond; nglab's has its own colour."""
     colours = [OURS if name == "nglab" else OTHERS for name in ratio.index]
     axes.barh(ratio.index, ratio, color=colours, height=0.7)
     axes.axvline(1, color=OURS, linewidth=0.6, alpha=0.5, zorder=0)
-    for place, value in enumerate(ratio):
-        text = f" {value:.2g}" if value == value else ""
-        axes.text(value, place, text, va="center", fontsize=5.5)
-
-
-def diamonds(axes: Axes, ratio: pd.Series) -> None:
-    axes.plot(ratio, range(len(ratio)), "D", color="black", ms=2, fillstyle="none", mew=0.5)
+    ends = ratio.where(~(vendor.to_numpy() > ratio), vendor.to_numpy())
+    for place, (value, end) in enumerate(zip(ratio, ends, strict=True)):
+        text = f"  {value:.2g}" if value == value else ""
+        axes.text(end, place, text, va="center", fontsize=5.5)
 
 
 def draw_parts(rows: pd.DataFrame, what: str) -> Figure:

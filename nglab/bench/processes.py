@@ -1,6 +1,5 @@
 """Contenders in processes of their own, one for each way in which the BLAS works: that is settled as PyTorch loads."""
 
-import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -123,7 +122,6 @@ def time_held(name: str, calls: int) -> float:
 def forget() -> None:
     """Make room for the contenders of the next measurement."""
     _held.clear()
-    gc.collect()
 
 
 def contest(
