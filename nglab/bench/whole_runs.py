@@ -23,9 +23,7 @@ from nglab.training.loop import train
 
 METHODS = ("sgd", "ngd", "kfac", "layerwise")
 PASSES = 10  # at most
-LOSS = (
-    4.5  # the target where the smallest possible loss is not known: D's, ½ ‖y − x_L‖² a test image
-)
+LOSS = 5.0  # the target where the smallest possible loss is not known: that of D, ½ ‖y − x_L‖² an image
 Rows = Iterator[dict[str, float]]
 """examples_seen, train_seconds and test_loss, before the first step and after each tenth of a pass."""
 
