@@ -16,7 +16,7 @@ from nglab.runs.folder import FLOOR_FACTOR
 from nglab.runs.machine import processor
 from nglab.runs.provenance import git_commit
 
-VARIABLES = ("MKL_", "OMP_", "OPENBLAS_", "ONEDNN_", "DNNL_", "XLA_", "NGLAB_")
+VARIABLES = ("MKL_", "OMP_", "OPENBLAS_", "ONEDNN_", "DNNL_", "XLA_", "NGLAB_MKL", "NGLAB_NATIVE")
 READING = (
     "Medians over rounds in which every contender is called once off the clock, unless it takes a tenth of a second"
     " anyway, then timed; a ratio is taken within each round, then its median. Quartiles are in bench.csv. *(vendor)*"

@@ -39,7 +39,7 @@ def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
     heights = [0.4 + 0.17 * len(names[dtype]) for dtype in dtypes]
     figure = Figure(figsize=(0.6 + 1.7 * len(panels), sum(heights)))
     grid = figure.subplots(len(dtypes), len(panels), squeeze=False, sharey="row",
-                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.3})  # fmt: skip
+                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.55 / max(heights)})  # fmt: skip
     for dtype, line in zip(dtypes, grid, strict=True):
         for panel, axes in zip(panels, line, strict=True):
             some = rows[(rows.dtype == dtype) & (rows.panel == panel)].set_index("contender").ratio
@@ -47,10 +47,22 @@ def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
                 some.reindex([name + ending for name in names[dtype]]) for ending in ("", VENDOR)
             )
             bars(axes, ratio, vendor)
-            axes.plot(vendor, range(len(vendor)), "D", color="black", ms=2, mfc="white", mew=0.5)
+            axes.plot(
+                vendor,
+                range(len(vendor)),
+                "D",
+                color="black",
+                ms=2,
+                mfc="white",
+                mew=0.5,
+                label="MKL as its vendor has it",
+            )
             axes.set_title(f"{panel}, {dtype}", loc="left", fontweight="bold")
     for axes in grid[-1]:
         axes.set_xlabel(f"{what.upper()} step, × nglab's time")
+    if rows.contender.str.endswith(VENDOR).any():
+        figure.legend(*(some[:1] for some in axes.get_legend_handles_labels()), loc="upper center",
+                      bbox_to_anchor=(0.5, 0.0))  # fmt: skip
     return figure
 
 

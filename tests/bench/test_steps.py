@@ -1,4 +1,3 @@
-import sys
 from functools import partial
 
 import numpy as np
@@ -14,7 +13,7 @@ from nglab.bench.peers import PEERS
 from nglab.bench.stacks import stacked_sgd
 from nglab.bench.step_tables import ours
 from nglab.bench.steps import GRADIENTS, SGD_STEPS, half_squared_error, written_out
-from nglab.bench.timing import here, measure, quiet
+from nglab.bench.timing import here, measure
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
@@ -31,14 +30,6 @@ NGD = {
     "kfac-jax, as kfac": partial(kfac_jax_step, settings_like("kfac", RULES)),
 }
 NETWORKS = pytest.mark.parametrize("network", [LINEAR, TANH], ids=["linear", "tanh with bias"])
-
-
-@pytest.fixture(autouse=True)
-def no_noise():
-    with quiet():
-        yield
-    if absl := sys.modules.get("absl.logging"):  # else it would one day close pytest's stderr
-        absl.get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 
 def case_of(network, examples=7, steps=3, lr=0.1):
