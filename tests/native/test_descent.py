@@ -17,6 +17,7 @@ from nglab.native.instruction_set import compiler_flags, levels
 from nglab.native.library import HERE
 from nglab.networks.layers import BY_COLUMNS, Layers
 from nglab.networks.network import Network
+from nglab.optimizers.first_order import compiled
 from nglab.optimizers.first_order.compiled import CompiledDescent
 from nglab.optimizers.first_order.momentum import Momentum
 from nglab.optimizers.first_order.nesterov import Nesterov
@@ -39,7 +40,7 @@ class Case:
     x: torch.Tensor
     y: torch.Tensor
 
-    def trained(self, compiled: bool) -> Layers:
+    def trained(self, in_a_chunk: bool) -> Layers:
         params = self.params.map(torch.clone)
         task = Task(self.network, Gaussian(), 20)
         state = self.optimizer.init(task, params, lambda purpose: [])
@@ -48,7 +49,7 @@ class Case:
         ) is not None
         cut = len(self.x) // 3  # a chunk goes on where another ended
         for x, y in ((self.x[:cut], self.y[:cut]), (self.x[cut:], self.y[cut:])):
-            if compiled:
+            if in_a_chunk:
                 params, state = self.optimizer.steps(params, state, x, y)
             else:
                 params, state = Optimizer.steps(self.optimizer, params, state, x, y)
@@ -86,7 +87,10 @@ def random_case(seed: int, method: type[Optimizer], activation: str, bias: bool,
 @needs_it
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("seed", range(12))
-def test_plain_descent_of_a_linear_network_is_the_step_bit_for_bit(seed, dtype):
+def test_by_blas_plain_descent_of_a_linear_network_is_the_step_bit_for_bit(
+    seed, dtype, monkeypatch
+):
+    monkeypatch.setattr(compiled, "IN_CACHE", 0)
     case = random_case(seed, SGD, "identity", bool(seed % 2), None, dtype)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert torch.equal(ours, theirs)
@@ -115,7 +119,7 @@ def test_large_batches_whose_values_lie_otherwise_in_memory():
 
 @needs_it
 def test_networks_too_large_to_lie_side_by_side_go_one_after_another(monkeypatch):
-    monkeypatch.setattr("nglab.optimizers.first_order.compiled.CACHE", 0)
+    monkeypatch.setattr(compiled, "IN_CACHE", 0)
     case = random_case(1, Momentum, "tanh", True, 20, torch.float64)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
