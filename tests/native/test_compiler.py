@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fresh_python import COMPILES
 
 from nglab.native.compiler import build, cache_folder, compile_to, compiler
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+needs_compiler = pytest.mark.skipif(not COMPILES, reason="there is no C compiler")
 
 
 @pytest.fixture(autouse=True)
