@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,5 +108,5 @@ def test_a_cache_that_cannot_be_written_is_none(
 
 
 def test_options_in_cc_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", "true -m64 '-D A'")
-    assert compiler() == [shutil.which("true"), "-m64", "-D A"]
+    monkeypatch.setenv("CC", f"{sys.executable} -m64 '-D A'")
+    assert compiler() == [sys.executable, "-m64", "-D A"]
