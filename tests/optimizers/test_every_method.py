@@ -30,6 +30,10 @@ NETWORKS = [
 ]
 """The first that a method takes is what it is tested with."""
 
+ROUNDED = {"krylov": 1e-2}
+"""By how much float32 may change the first step, where more than 1e-3: the vectors that span a Krylov space are nearly
+parallel, so that its system is nearly singular. Over seeds 0 to 7 it is up to 4e-3, whichever kernels MKL takes."""
+
 every_method = pytest.mark.parametrize("method", METHODS)
 
 
@@ -120,10 +124,6 @@ def test_nor_does_it_in_a_stack(method, tmp_path):
     )
 
 
-ROUNDING = {"krylov": 2e-2}
-"""What the start's last digit in float32 makes of the loss after a step, relative; for the others less than 1e-3."""
-
-
 @every_method
 def test_float32_is_float64_to_rounding(method):
     for single, double in zip(
@@ -131,8 +131,9 @@ def test_float32_is_float64_to_rounding(method):
     ):
         assert single.test_loss.dtype == torch.float32 and double.test_loss.dtype == torch.float64
         if double.step < 2 and not sampled(method):
-            rtol = ROUNDING.get(method, 1e-3)
-            assert_close(single.test_loss.double(), double.test_loss, rtol=rtol, atol=0)
+            assert_close(
+                single.test_loss.double(), double.test_loss, rtol=ROUNDED.get(method, 1e-3), atol=0
+            )
 
 
 def sampled(method):
