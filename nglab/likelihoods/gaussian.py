@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nglab.likelihoods.likelihood import Likelihood, draw, normal, unit_vectors
+from nglab.randomness import normal_
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Gaussian(Likelihood):
         replicas = [out] if len(generators) == 1 else out
         for replica, generator in zip(replicas, generators, strict=True):
             if replica.is_contiguous():
-                replica.normal_(generator=generator)
+                normal_(replica, generator)
             else:  # the same numbers, however `out` lies in memory
                 replica.copy_(normal(replica, generator))
         return out
