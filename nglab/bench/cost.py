@@ -22,14 +22,17 @@ def flops_sgd(network: Network, batch_size: int) -> float:
 
 def flops_ngd(network: Network, batch_size: int, samples: int) -> float:
     """Of Eqs. 20 and 21 with dense products: what SGD does, K more backward passes, the factors ⟨x xᵀ⟩ and ⟨e eᵀ⟩
-    (2 M n² each, K times the latter), their inverses (n³), two products a layer, and another forward pass."""
+    (2 M n² each, K times the latter), their Cholesky factors (n³/3), two triangular solves with each, which are a
+    product's work (2 n² columns), and another forward pass."""
     m, (weights, first) = batch_size, _weights(network)
     passes = flops_sgd(network, m) + 2 * m * (samples * (weights - first) + weights)
-    solving = 0.0
-    for n, n_in in network.shapes:
-        solving += 2 * m * (n_in**2 + samples * n**2)
-        solving += n_in**3 + n**3 + 2 * n * n_in * (n + n_in)
-    return passes + solving
+    moments = 2 * m * sum(n_in**2 + samples * n**2 for n, n_in in network.shapes)
+    return passes + moments + flops_of_triangles(network)
+
+
+def flops_of_triangles(network: Network) -> float:
+    """What of an NGD step LAPACK does with triangular matrices."""
+    return sum((n**3 + n_in**3) / 3 + 2 * n * n_in * (n + n_in) for n, n_in in network.shapes)
 
 
 def _weights(network: Network) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nglab.errors import InputError
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
-from nglab.networks.passes import Activations, forward, matrix_outputs
+from nglab.networks.passes import Activations, by_matrices, forward, matrix_outputs
 from nglab.optimizers.optimizer import Optimizer
 from nglab.training.problem import Problem
 from nglab.training.state import Loop
@@ -111,7 +111,7 @@ class Evaluator:
     def outputs(self, params: Layers, x: Tensor) -> Tensor:
         """x_L, good until the next are asked for."""
         network, examples = self.problem.network, x.shape[-2]
-        if network.is_matrix and 4 * min(network.widths) <= examples:
+        if by_matrices(network, examples):
             return matrix_outputs(network, params, x)
         if examples not in self.buffers:
             self.buffers[examples] = Activations(network, examples, params[0])
