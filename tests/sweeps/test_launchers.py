@@ -13,7 +13,7 @@ import pytest
 from pytest import approx
 
 from nglab import cli
-from nglab.plotting.loss_figure import seconds_label
+from nglab.plotting.loss_axis import seconds_label
 from nglab.runs import config as config_module
 from nglab.runs import run as run_module
 from nglab.runs.config import check
