@@ -67,9 +67,10 @@ class SharedConfigLoader(ConfigLoaderImpl):
         self.repository = SharedFiles(config_search_path)
         self.merged, self.composed = Kept(), Kept()
         self.parsed: dict[str, Override] = {}
+        self.groups: dict[str, bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "parsed": {}}
+        return {**vars(self), "parsed": {}, "groups": {}}
 
     def _compose_config_from_defaults_list(
         self, defaults: list[ResultDefault], repo: IConfigRepository
@@ -91,16 +92,24 @@ class SharedConfigLoader(ConfigLoaderImpl):
     ) -> DictConfig:
         arguments = (config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         compose, others = super().load_configuration, (config_name, *arguments[2:])
+
+        def anew() -> tuple[list[str], set[str], DictConfig]:
+            cfg = hands_off(compose(*arguments))
+            return overrides, set(map(str, cfg.hydra.runtime.choices)), cfg
+
         parsed = self.parse(overrides)
-        own = values_of_their_own(parsed, self.repository.group_exists)
+        own = values_of_their_own(parsed, self.is_group)
         form = [o.key_or_group if o in own else o.input_line for o in parsed]
-        for key in ((*others, *form), (*others, *overrides)):
-            first, cfg = self.composed.get(key, lambda: (overrides, compose(*arguments)))
-            if first == overrides:
-                return hands_off(cfg)
-            if not any(o.key_or_group in cfg.hydra.runtime.choices for o in own):
-                return hands_off(varied(cfg, own, parsed))
-        raise AssertionError("what is kept by all overrides is of these overrides")
+        first, groups, cfg = self.composed.get((*others, *form), anew)
+        if groups & {o.key_or_group for o in own}:  # of a search path that the overrides name
+            first, _, cfg = self.composed.get((*others, *overrides), anew)
+        return cfg if first == overrides else varied(cfg, own, parsed)
+
+    def is_group(self, key: str) -> bool:
+        """Whether it is a folder of options."""
+        if key not in self.groups:
+            self.groups[key] = self.repository.group_exists(key)
+        return self.groups[key]
 
     def parse(self, overrides: list[str]) -> list[Override]:
         """Each once; wrong ones are for Hydra to name."""
@@ -111,27 +120,33 @@ class SharedConfigLoader(ConfigLoaderImpl):
 
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
-"""What of Hydra's own section a job may have of its own: the rest says how jobs are composed."""
+"""What of Hydra's own section a job may have of its own."""
 
 
 def values_of_their_own(
     overrides: list[Override], is_group: Callable[[str], bool]
 ) -> list[Override]:
-    """The overrides that set one number, word or null: no option, no addition, and nothing that another touches too."""
-    single = {
-        id(o)
-        for o in overrides
-        if (o.type, o.value_type, o.package) == (OverrideType.CHANGE, ValueType.ELEMENT, None)
-        and not isinstance(o.value(), list | dict)
-        and (not o.key_or_group.startswith("hydra") or o.key_or_group in FOLDERS)
-        and not is_group(o.key_or_group)
-    }
+    """The overrides that set one number, word or null, where no other override touches that place."""
+    values = [
+        o for o in overrides if not is_group(o.key_or_group)
+    ]  # set after the options are chosen
+    places = [f"{o.key_or_group}." for o in values]
+    touching = [
+        {b for b in places if a.startswith(b) or b.startswith(a)} != {a}
+        or not all(is_single(o) for o, b in zip(values, places, strict=True) if b == a)
+        for a in places
+    ]
+    return [o for o, shared in zip(values, touching, strict=True) if not shared]
 
-    def apart(one: Override, other: Override) -> bool:
-        a, b = f"{one.key_or_group}.", f"{other.key_or_group}."
-        return not (a.startswith(b) or b.startswith(a)) or (a == b and id(other) in single)
 
-    return [o for o in overrides if id(o) in single and all(apart(o, other) for other in overrides)]
+def is_single(override: Override) -> bool:
+    """Whether it sets one value, not in Hydra's own section, which says how jobs are composed, but for the folder."""
+    kind, key = (override.type, override.value_type, override.package), override.key_or_group
+    return (
+        kind == (OverrideType.CHANGE, ValueType.ELEMENT, None)
+        and not isinstance(override.value(), list | dict)
+        and (not key.startswith("hydra") or key in FOLDERS)
+    )
 
 
 def varied(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> DictConfig:
