@@ -5,6 +5,10 @@ The public names are imported when they are first used, so that `import nglab` c
 
 from importlib import import_module
 
+from nglab.native.before_torch import watch
+
+watch()
+
 __version__ = "0.1.0"
 
 PUBLIC = {

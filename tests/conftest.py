@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from run_folders import write_run  # noqa: F401  (a fixture)
 
+import nglab  # noqa: F401  (before torch is imported)
+
 
 @pytest.fixture
 def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -18,6 +18,7 @@ class Gaussian(Likelihood):
     """r(y|z) = N(y; z, I): h = ½ ⟨‖y − z‖²⟩ (Eq. 6 with Σ̃ = I), F_R = H_L = I."""
 
     takes: ClassVar[tuple[str, ...]] = ("real", "unit interval", "classes")
+    error_is_difference: ClassVar[bool] = True
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         return 0.5 * (y - z).square().sum(-1)

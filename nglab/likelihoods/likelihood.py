@@ -24,11 +24,12 @@ class Likelihood(ABC):
 
     `takes` are the kinds of targets that it is a density of: "real", "unit interval", "classes" (one-hot).
     `columns` are the likelihood's own figures of an evaluation, beside the loss: name → meaning and unit, as `measures`
-    gives them; the record has them as `test_<name>`.
+    gives them; the record has them as `test_<name>`. `error_is_difference`: e_L = y − z.
     """
 
     takes: ClassVar[tuple[str, ...]]
     columns: ClassVar[Mapping[str, str]] = {}
+    error_is_difference: ClassVar[bool] = False
 
     @abstractmethod
     def losses(self, z: Tensor, y: Tensor) -> Tensor:

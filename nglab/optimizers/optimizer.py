@@ -59,6 +59,12 @@ class Optimizer(ABC):
     def step(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
         """One update from a batch x `[..., M, n_0]`, y `[..., M, n_y]`."""
 
+    def steps(self, params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
+        """As `step` on each of the batches x `[steps, ..., M, n_0]`, y `[steps, ..., M, n_y]` after the other."""
+        for x_k, y_k in zip(x, y, strict=True):
+            params, state = self.step(params, state, x_k, y_k)
+        return params, state
+
     def diagnostics(self, state: Any) -> dict[str, Tensor]:
         """What `columns` names, each `[...]`."""
         return {}

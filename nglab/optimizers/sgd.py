@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nglab.networks.hyperparameters import as_like
 from nglab.networks.layers import Layers
+from nglab.optimizers.first_order.compiled import CompiledDescent
 from nglab.optimizers.first_order.descent import Descent
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
@@ -16,6 +17,7 @@ from nglab.optimizers.schedules.rate import Rate
 class SGDState:
     rate: Rate  # α_k / M, `[..., 1, 1]`
     descent: Descent
+    compiled: CompiledDescent | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,20 @@ class SGD(Optimizer):
     def init(self, task: Task, params: Layers, streams: Streams) -> SGDState:
         share = as_like(self.lr / self.batch_size, params[0]).expand(params.leading)  # α / M
         rate = self.schedule.start(share, task.steps, lambda share: share[..., None, None])
-        return SGDState(rate, Descent(task, params, self.batch_size))
+        compiled = CompiledDescent.of(task, params, self.batch_size, momentum=False)
+        return SGDState(rate, Descent(task, params, self.batch_size), compiled)
 
     def step(
         self, params: Layers, state: SGDState, x: Tensor, y: Tensor
     ) -> tuple[Layers, SGDState]:
         state.descent.backpropagate_(params, x, y, state.rate.advance_())  # α/M · e_i
         state.descent.add_to_(params)  # W_i += e_iᵀ x_{i-1}
+        return params, state
+
+    def steps(
+        self, params: Layers, state: SGDState, x: Tensor, y: Tensor
+    ) -> tuple[Layers, SGDState]:
+        if state.compiled is None:
+            return super().steps(params, state, x, y)
+        state.compiled.steps_(params, x, y, state.rate.advance_by_(len(x)))
         return params, state

@@ -10,6 +10,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from nglab.native.arithmetic import arithmetic
 from nglab.runs.cores import available_cores
 from nglab.runs.provenance import git_commit
 from nglab.runs.versions import versions
@@ -32,7 +33,9 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}".strip(),
         "GPU": ", ".join(gpus),
         "threads": str(torch.get_num_threads()),
-        "BLAS": blas(torch.__config__.show()),
+        "BLAS": arithmetic()["blas"],
+        "oneDNN": onednn(torch.__config__.show()),
+        "native kernels": arithmetic()["native"],
         "Python": platform.python_version(),
         "torch": known["torch"],
         "numpy": known["numpy"],
@@ -59,19 +62,14 @@ def memory() -> str:
     return f"{size / 2**30:.0f} GiB"
 
 
-def blas(built_with: str) -> str:
-    """The libraries of the products and their versions, out of what PyTorch says it was built with; "" if not told.
+def onednn(built_with: str) -> str:
+    """The version of oneDNN, out of what PyTorch says it was built with; "" if not told.
 
-    >>> blas("Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605\\nIntel(R) MKL-DNN v3.12.0")
-    'MKL 2024.2, oneDNN 3.12.0'
-    >>> blas("Build settings: BLAS_INFO=open, BUILD_TYPE=Release")
-    'open'
+    >>> onednn("Intel(R) MKL-DNN v3.12.0 (Git Hash 1a2b)")
+    '3.12.0'
     """
-    mkl = re.search(r"Math Kernel Library Version ([\d.]+)", built_with)
-    named = re.search(r"BLAS_INFO=(\w+)", built_with)
-    onednn = re.search(r"MKL-DNN v([\d.]+)", built_with)
-    found = [f"MKL {mkl[1]}"] if mkl else [named[1]] if named else []
-    return ", ".join([*found, f"oneDNN {onednn[1]}"] if onednn else found)
+    found = re.search(r"MKL-DNN v([\d.]+)", built_with)
+    return found[1] if found else ""
 
 
 def calibrate(rounds: int = 15) -> float:

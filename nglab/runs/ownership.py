@@ -1,7 +1,7 @@
 """Whose a folder is. A run writes it down in `run.json`, before anything else is written there.
 
-`run.json` holds the resolved configuration, the versions and the time of the start. It is made once, whole or not at
-all: of two processes that take a folder at the same time, one has it. Nothing is concluded from other files.
+`run.json` holds the resolved configuration, what the run is made with and the time of the start. It is made once, whole
+or not at all: of two processes that take a folder at the same time, one has it. Nothing is concluded from other files.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from typing import Any
 
 from nglab.errors import InputError
 from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
-from nglab.runs.versions import versions
+from nglab.runs.versions import made_with
 from nglab.settings.nested import leaves
 
 Settings = Mapping[str, Any]
@@ -50,8 +50,8 @@ def standing(folder: Path, settings: Settings) -> str | None:
             f"{folder} holds a run already, of another configuration ({'; '.join(other[:3])}):"
             " choose another folder"
         )
-    changed = differences(owner["versions"], versions())
-    if changed and status not in DONE and (folder / CHECKPOINT).exists():
+    stopped = status not in DONE and (folder / CHECKPOINT).exists()
+    if stopped and (changed := differences(owner["versions"], made_with())):
         raise InputError(
             f"{folder} holds a stopped run of other versions ({'; '.join(changed)}):"
             " go on with those, or choose another folder"
@@ -80,7 +80,7 @@ def finished(folder: Path, settings: Settings) -> bool:
 def write_owner(folder: Path, settings: Settings, anew: bool = False) -> None:
     """Write `run.json` where there is none; `anew`: in place of that of the same run, which begins again."""
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    content = {"config": settings, "versions": versions(), "started": started}
+    content = {"config": settings, "versions": made_with(), "started": started}
     partial = folder / f"run.{os.getpid()}.partial.json"
     partial.write_text(json.dumps(content, indent=2) + "\n")
     try:

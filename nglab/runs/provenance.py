@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
+from nglab.native.arithmetic import arithmetic
 from nglab.runs.versions import versions
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        **arithmetic(),
         "versions": versions(),
         "git_commit": git_commit(),
     }

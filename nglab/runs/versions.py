@@ -1,8 +1,9 @@
-"""The versions with which a run is made: with others, a stopped run does not go on."""
+"""What a run is made with: with anything else, a stopped run does not go on."""
 
 from functools import cache
 
 from nglab import __version__
+from nglab.native.arithmetic import arithmetic
 
 
 @cache
@@ -11,3 +12,8 @@ def versions() -> dict[str, str]:
 
     names = ("torch", "hydra-core", "numpy")
     return {"nglab": __version__, **{name: version(name) for name in names}}
+
+
+def made_with() -> dict[str, str]:
+    """The versions, and what else the rounding of the results depends on. Imports torch."""
+    return versions() | arithmetic()

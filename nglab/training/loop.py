@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nglab.data.batches import Batches
+from nglab.native.vendor_check import demand_right_products
 from nglab.networks.layers import Layers
 from nglab.training.average import Average
 from nglab.training.clock import Clock, limited_to, step_threads
@@ -32,6 +33,7 @@ def train(
     Raises InputError before the first step where a checkpoint cannot hold the method's state, or where the method
     gives other diagnostics than it names.
     """
+    demand_right_products()
     dataset, optimizer = problem.dataset, problem.optimizer
     batches = Batches(
         dataset.train_x, dataset.train_y, optimizer.batch_size,
@@ -47,8 +49,8 @@ def train(
         yield evaluate(loop)
     else:
         loop.restore(snapshot)
-    take_step = stepper(problem, loop.average)
-    captured = capture(take_step, loop, optimizer.graph_steps) if problem.cuda_graph else None
+    take_steps = chunk_stepper(problem, loop.average)
+    captured = capture(problem, loop) if problem.cuda_graph else None
     while loop.step < last:
         within_pass = loop.step % batches.steps_per_pass
         seen = loop.step * optimizer.batch_size
@@ -62,8 +64,7 @@ def train(
                 batches.shuffle()
             x, y = batches.gather(within_pass, count)
             done = captured.run(x, y) if captured else 0
-            for x_m, y_m in zip(x[done:], y[done:], strict=True):
-                params, state = take_step(params, state, x_m, y_m)
+            params, state = take_steps(params, state, x[done:], y[done:])
         loop.params, loop.state, loop.step = params, state, loop.step + count
         if count == until_evaluation or loop.step == last:
             yield evaluate(loop)
@@ -90,10 +91,25 @@ def stepper(problem: Problem, average: Average | None) -> Step:
     return step
 
 
-def capture(step: Step, loop: Loop, count: int) -> CapturedSteps:
+def chunk_stepper(problem: Problem, average: Average | None) -> Step:
+    """The same on a chunk of batches, x `[steps, ..., M, n_0]`, one after the other."""
+    if average is None:
+        return problem.optimizer.steps
+    take_step = stepper(problem, average)
+
+    def steps(params: Layers, state: Any, x: Tensor, y: Tensor) -> tuple[Layers, Any]:
+        for x_k, y_k in zip(x, y, strict=True):
+            params, state = take_step(params, state, x_k, y_k)
+        return params, state
+
+    return steps
+
+
+def capture(problem: Problem, loop: Loop) -> CapturedSteps:
     return CapturedSteps(
-        step, count, loop.params, loop.state, *loop.batches.example(loop.params.leading)
-    )
+        stepper(problem, loop.average), problem.optimizer.graph_steps, loop.params, loop.state,
+        *loop.batches.example(loop.params.leading),
+    )  # fmt: skip
 
 
 def warm_up(problem: Problem, batches: Batches) -> None:

@@ -4,7 +4,7 @@ import torch
 
 from nglab.data.batches import Batches
 from nglab.training.clock import Clock, limited_to, step_threads
-from nglab.training.loop import begin, stepper, warm_up
+from nglab.training.loop import begin, chunk_stepper, warm_up
 from nglab.training.problem import Problem
 
 LEAST, MOST, ENOUGH_SECONDS = 10, 200, 0.2
@@ -19,7 +19,11 @@ def seconds_a_step(problem: Problem) -> float:
     with limited_to(threads):
         warm_up(problem, batches)
         loop = begin(problem, batches, MOST)
-        take_step, clock, taken = stepper(problem, loop.average), Clock(loop.params[0].device), 0
+        take_steps, clock, taken = (
+            chunk_stepper(problem, loop.average),
+            Clock(loop.params[0].device),
+            0,
+        )
         params, state = loop.params, loop.state
         while taken < LEAST or (taken < MOST and clock.seconds < ENOUGH_SECONDS):
             within_pass = taken % batches.steps_per_pass
@@ -28,7 +32,6 @@ def seconds_a_step(problem: Problem) -> float:
                 if within_pass == 0:
                     batches.shuffle()
                 x, y = batches.gather(within_pass, count)
-                for x_m, y_m in zip(x, y, strict=True):
-                    params, state = take_step(params, state, x_m, y_m)
+                params, state = take_steps(params, state, x, y)
             taken += count
     return clock.seconds / taken

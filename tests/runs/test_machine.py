@@ -6,9 +6,19 @@ import pytest
 import torch
 
 from nglab.runs import machine as module
-from nglab.runs.machine import blas, calibrate, machine, symmetric
+from nglab.runs.machine import calibrate, machine, onednn, symmetric
 
-KNOWN = {"processor", "cores", "system", "threads", "Python", "torch", "numpy", "nglab"}
+KNOWN = {
+    "processor",
+    "cores",
+    "system",
+    "threads",
+    "native kernels",
+    "Python",
+    "torch",
+    "numpy",
+    "nglab",
+}
 
 
 def test_the_machine_is_told_in_words() -> None:
@@ -28,9 +38,10 @@ def test_what_cannot_be_found_is_left_out(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module.os, "sysconf", refuse)
     monkeypatch.setattr(module, "git_commit", lambda: None)
     monkeypatch.setattr(torch.__config__, "show", lambda: "")
+    monkeypatch.setattr(module, "arithmetic", lambda: {"blas": "", "native": "none"})
     facts = machine()
     assert facts.keys() >= KNOWN
-    assert not {"memory", "BLAS", "commit"} & facts.keys()
+    assert not {"memory", "BLAS", "oneDNN", "commit"} & facts.keys()
 
 
 def test_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,9 +50,8 @@ def test_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine()["GPU"] == "GPU 0, GPU 1"
 
 
-def test_the_blas_without_onednn() -> None:
-    assert blas("Intel(R) Math Kernel Library Version 2020.0.4 Product Build") == "MKL 2020.0.4"
-    assert blas("") == ""
+def test_without_onednn_it_has_no_version() -> None:
+    assert onednn("Intel(R) Math Kernel Library Version 2020.0.4 Product Build") == ""
 
 
 def test_the_calibration_takes_one_thread_and_gives_them_back(

@@ -19,12 +19,14 @@ from omegaconf import OmegaConf
 
 from nglab import cli
 from nglab.errors import InputError
+from nglab.native.arithmetic import arithmetic
 from nglab.runs.config import check
 from nglab.runs.folder import write_json
 from nglab.runs.ownership import take
 from nglab.runs.run import run
 from nglab.runs.status import OWNER
 from nglab.runs.table import find_runs, read_run
+from nglab.runs.versions import versions
 from nglab.settings.composing import compose, conf_dir
 from nglab.sweeps.asked import asking
 from nglab.sweeps.shared_composing import SharedConfigLoader
@@ -240,11 +242,23 @@ def made_before_runs_said_whose_they_are(folder):
 
 
 def stopped_under_other_versions(folder):
+    stopped_with(folder, {"torch": "1.0"})
+
+
+def stopped_with_another_blas(folder):
+    stopped_with(folder, {"blas": "Abacus 1.0"})
+
+
+def stopped_with_other_kernels(folder):
+    stopped_with(folder, {"native": "x86-64-v0"})
+
+
+def stopped_with(folder, others):
     stands(folder, MINE)
     (folder / "summary.json").unlink()
     (folder / "checkpoint.pt").touch()
     owner = json.loads((folder / OWNER).read_text())
-    write_json(folder / OWNER, {**owner, "versions": {**owner["versions"], "torch": "1.0"}})
+    write_json(folder / OWNER, {**owner, "versions": owner["versions"] | others})
 
 
 STANDING = {
@@ -253,6 +267,8 @@ STANDING = {
     summary_alone: "of another configuration (optimizer.lr=0.1, here 0.2)",
     made_before_runs_said_whose_they_are: "does not say whose it is (metrics.csv, summary.json, ",
     stopped_under_other_versions: "(torch=1.0, here ",
+    stopped_with_another_blas: "(blas=Abacus 1.0, here ",
+    stopped_with_other_kernels: "(native=x86-64-v0, here ",
 }
 
 
@@ -321,6 +337,7 @@ def test_what_a_run_writes_down_at_its_start():
     owner = json.loads(Path("here/run.json").read_text())
     assert owner["config"]["optimizer"]["lr"] == 0.2
     assert owner["versions"]["torch"] == torch.__version__
+    assert owner["versions"] == versions() | arithmetic()
     assert [path.name for path in Path("here").iterdir()] == ["run.json"]
     Path("here/run.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):

@@ -11,6 +11,7 @@ from torch import Tensor
 from nglab.networks.hyperparameters import as_like
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
+from nglab.optimizers.first_order.compiled import CompiledDescent
 from nglab.optimizers.first_order.descent import Descent
 from nglab.optimizers.optimizer import Optimizer, Streams, Task
 from nglab.optimizers.schedules.rate import Rate
@@ -24,6 +25,7 @@ class Work(Scratch):
 
     def __init__(self, descent: Descent, settings: list[Number], layers: list[Layers]) -> None:
         self.descent, self.settings, self.layers = descent, settings, layers
+        self.compiled: CompiledDescent | None = None  # of a method that has it
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Nesterov's accelerated gradient: the gradient is that of the point to which the velocity leads."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ class Nesterov(Momentum):
 
     The weights W are the point ahead, θ + αμV, at which the gradient is taken; so they are in `torch.optim.SGD`.
     """
+
+    ahead: ClassVar[bool] = True
 
     def step(
         self, params: Layers, state: FirstOrderState, x: Tensor, y: Tensor

@@ -16,6 +16,10 @@ class Rate(ABC):
     def advance_(self) -> Tensor:
         """The rate of this step; the next call gives that of the next one. Good until then."""
 
+    @abstractmethod
+    def advance_by_(self, steps: int) -> Tensor:
+        """The rates of the next `steps` steps, or the one that is that of all of them: `[steps or 1, ...]`."""
+
 
 class FixedRate(Rate, Scratch):
     """The same at every step."""
@@ -25,6 +29,9 @@ class FixedRate(Rate, Scratch):
 
     def advance_(self) -> Tensor:
         return self.value
+
+    def advance_by_(self, steps: int) -> Tensor:
+        return self.value.unsqueeze(0)
 
 
 class Table(Scratch):
@@ -53,3 +60,9 @@ class TableRate(Rate):
         torch.index_select(self.table.rates, 0, self.table.row, out=self.table.chosen)
         self.step.add_(1).clamp_(max=self.table.last)
         return self.table.value
+
+    def advance_by_(self, steps: int) -> Tensor:
+        first, last = int(self.table.row), self.table.last
+        rows = torch.arange(first, first + steps, device=self.step.device).clamp_(max=last)
+        self.step.add_(steps).clamp_(max=last)
+        return self.table.rates[rows]

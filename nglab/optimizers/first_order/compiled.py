@@ -1,0 +1,72 @@
+"""A chunk of steps in one call of compiled code (nglab/native/descent.c).
+
+At 20 examples a call of PyTorch costs as much as its product, and a step of sixteen layers makes fifty of them.
+"""
+
+import torch
+from torch import Tensor
+
+from nglab.native.descent_kernels import Batches, Descent
+from nglab.networks.layers import Layers
+from nglab.networks.scratch import Scratch
+from nglab.optimizers.optimizer import Task
+
+CACHE = 12 * 2**20
+"""Bytes up to which networks side by side, which all take part in each product, are faster than one after another."""
+
+REGISTER = 64  # bytes, of the widest one
+
+
+class CompiledDescent(Scratch):
+    """Descent, plain or with momentum, of one network or a stack.
+
+    What a step computes is defined by the methods' `step`. Of one network it is the same bit for bit where φ is the
+    identity and a batch has less than `BY_COLUMNS` examples, else to rounding; so it is of a stack, whose networks lie
+    side by side in the processor's vector registers where there are enough of them.
+    """
+
+    def __init__(self, descent: Descent, params: Layers) -> None:
+        size = params[0].element_size()
+        self.descent, self.replicas = descent, params.leading.numel()
+        fits = descent.memory_in_lanes * size <= CACHE
+        self.least = max(2, descent.lanes // 2) if fits else self.replicas + 1
+        in_lanes = self.replicas >= self.least
+        numbers = max(descent.memory, descent.memory_in_lanes if in_lanes else 0)
+        self.memory = params[0].new_empty(numbers + REGISTER // size)
+        self.aligned = -(-self.memory.data_ptr() // REGISTER) * REGISTER
+
+    @classmethod
+    def of(
+        cls, task: Task, params: Layers, batch_size: int, momentum: bool, ahead: bool = False
+    ) -> "CompiledDescent | None":
+        """None where there is no such code for this network, likelihood, type of numbers or device."""
+        net, dtype = task.network, str(params[0].dtype).removeprefix("torch.")
+        known = task.likelihood.error_is_difference and params[0].is_cpu
+        if not known or not Descent.available(dtype, net.activation):
+            return None
+        shape = dtype, net.widths, net.bias, net.activation, batch_size
+        return cls(Descent(*shape, momentum, ahead), params)
+
+    def steps_(
+        self, params: Layers, x: Tensor, y: Tensor, rates: Tensor, velocity: Layers | None = None,
+        momentum: float | Tensor = 0.0,
+    ) -> None:  # fmt: skip
+        """Steps on x `[steps, ..., M, n_0]`, y `[steps, ..., M, n_L]` at the rates `[steps or 1, ..., 1, 1]`.
+
+        Without a velocity V they are α/M. With V they are α, and `momentum` is μ, a number or `[..., 1, 1]`.
+        """
+        x, y = x.contiguous(), y.contiguous()
+        rates = rates.reshape(-1, self.replicas).contiguous()
+        mu = torch.as_tensor(momentum, dtype=x.dtype).flatten().expand(self.replicas).contiguous()
+        batches = Batches(
+            x.data_ptr(), y.data_ptr(), rates.data_ptr(), mu.data_ptr(),
+            x[0].numel(), x[0].numel() // self.replicas, y[0].numel(), y[0].numel() // self.replicas,
+            self.replicas if len(rates) > 1 else 0,
+        )  # fmt: skip
+        weights, velocities = (
+            [w.data_ptr() for w in layers] for layers in (params, velocity or ())
+        )
+        apart = [w.stride(0) if params.leading else 0 for w in params]
+        self.descent.run(
+            self.replicas, self.least, weights, velocities, apart, batches, len(x), self.aligned
+        )
