@@ -58,9 +58,10 @@ class CompiledDescent(Scratch):
         x, y = x.contiguous(), y.contiguous()
         rates = rates.reshape(-1, self.replicas).contiguous()
         mu = torch.as_tensor(momentum, dtype=x.dtype).flatten().expand(self.replicas).contiguous()
+        x_step, y_step = x.shape[1:].numel(), y.shape[1:].numel()
         batches = Batches(
             x.data_ptr(), y.data_ptr(), rates.data_ptr(), mu.data_ptr(),
-            x[0].numel(), x[0].numel() // self.replicas, y[0].numel(), y[0].numel() // self.replicas,
+            x_step, x_step // self.replicas, y_step, y_step // self.replicas,
             self.replicas if len(rates) > 1 else 0,
         )  # fmt: skip
         weights, velocities = (
