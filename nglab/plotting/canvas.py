@@ -67,7 +67,7 @@ class Words:
         self.image.paste(upright, (round(x - height / 2), round(y - width / 2)))
 
     def save(self, path: Path) -> None:
-        self.image.save(path, dpi=(150, 150), compress_level=3)
+        self.image.save(path, dpi=(150, 150), compress_level=1)
 
 
 @cache

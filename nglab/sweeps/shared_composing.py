@@ -5,6 +5,7 @@ Nor does Hydra write into a job's folder: that is for `nglab.sweeps.job`, once t
 
 import pickle
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -130,13 +131,22 @@ def values_of_their_own(
     values = [
         o for o in overrides if not is_group(o.key_or_group)
     ]  # set after the options are chosen
-    places = [f"{o.key_or_group}." for o in values]
-    touching = [
-        {b for b in places if a.startswith(b) or b.startswith(a)} != {a}
-        or not all(is_single(o) for o, b in zip(values, places, strict=True) if b == a)
-        for a in places
+    alone = apart(tuple((o.key_or_group, is_single(o)) for o in values))
+    return [o for o, own in zip(values, alone, strict=True) if own]
+
+
+@cache
+def apart(places: tuple[tuple[str, bool], ...]) -> list[bool]:
+    """Of each key, whether all that is set there, or around or inside it, is a single value for that very key."""
+
+    def beside(one: str, other: str) -> bool:
+        a, b = f"{one}.", f"{other}."
+        return not (a.startswith(b) or b.startswith(a))
+
+    return [
+        all(beside(key, other) or (key == other and single) for other, single in places)
+        for key, _ in places
     ]
-    return [o for o, shared in zip(values, touching, strict=True) if not shared]
 
 
 def is_single(override: Override) -> bool:
