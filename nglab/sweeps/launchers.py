@@ -128,9 +128,8 @@ class Stacked(Sequential):
         from nglab.runs.run import run_together  # torch: seconds
 
         log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
-        configs, logs = zip(*map(self.opened, jobs), strict=True)
+        results, logs = zip(*map(self.opened, jobs), strict=True)
         self.log_of_the_sweep()
-        results = [done() for _ in jobs]
         try:
             with also_logging_to(chain(*logs)), reported():
                 run_together(
@@ -142,16 +141,18 @@ class Stacked(Sequential):
         except RunFailed as error:
             for result in results:
                 result.status, result.return_value = JobStatus.FAILED, error
-        for cfg, result in zip(configs, results, strict=True):
-            self.context.callbacks.on_job_end(config=cfg, job_return=result)
-        return results
+        return list(results)
 
-    def opened(self, job: Job) -> tuple[DictConfig, list["MemberLog"]]:
-        """What Hydra does before a job: its folder, with .hydra/, and the files of its log."""
-        cfg = job.composed
+    def opened(self, job: Job) -> tuple[JobReturn, list["MemberLog"]]:
+        """What Hydra does around a job, without the copies that `run_job` makes: its folder, with .hydra/, and its log.
+
+        The callbacks of others are told of its end at once: they know one job at a time.
+        """
+        cfg, result = job.composed, done()
         configure_log(cfg.hydra.job_logging, cfg.hydra.verbose)
         self.context.callbacks.on_job_start(config=cfg, task_function=self.task)
-        return cfg, [MemberLog(job.folder, file) for file in own_logs()]
+        self.context.callbacks.on_job_end(config=cfg, job_return=result)
+        return result, [MemberLog(job.folder, file) for file in own_logs()]
 
 
 def done() -> JobReturn:
