@@ -89,6 +89,10 @@ class Layers(Sequence[Tensor], Held):
             return Layers(self.network, pieces)
         return Layers.within(self.network, pieces[0])
 
+    def replicas(self, some: slice | Sequence[int]) -> "Layers":
+        """Those of a stack's networks; of a slice, views."""
+        return Layers(self.network, [stack[:, some] for stack in self.stacks])
+
     def held(self) -> list[Tensor]:
         return self.stacks
 
