@@ -86,12 +86,12 @@ def random_case(seed: int, method: type[Optimizer], activation: str, bias: bool,
 
 @needs_it
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_by_blas_plain_descent_of_a_linear_network_is_the_step_bit_for_bit(
     seed, dtype, monkeypatch
 ):
     monkeypatch.setattr(compiled, "IN_CACHE", 0)
-    case = random_case(seed, SGD, "identity", bool(seed % 2), None, dtype)
+    case = random_case(seed, SGD, "identity", False, None, dtype)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert torch.equal(ours, theirs)
 
