@@ -16,11 +16,13 @@ INLINE OF(matrix) OF(from)(OF(matrix) a, int row, int column) {
 
 INLINE OF(matrix) OF(transposed)(OF(matrix) a) { return (OF(matrix)){a.at, a.column, a.row}; }
 
-#define BEGIN(i, j) OF(vec) sum##i##j = add ? c.at[i * c.row + j * c.column] : (OF(vec)){0};
+INLINE void OF(store)(OF(vec) *into, OF(vec) sum, int add) { *into = add ? *into + sum : sum; }
+
+#define BEGIN(i, j) OF(vec) sum##i##j = {0};
 #define LEFT(i) OF(vec) left##i = a.at[i * a.row]; HELD(left##i);
 #define RIGHT(_, j) const OF(vec) right##j = b.at[j * b.row];
 #define MULTIPLY(i, j) sum##i##j += left##i * right##j;
-#define STORE(i, j) c.at[i * c.row + j * c.column] = sum##i##j;
+#define STORE(i, j) OF(store)(&c.at[i * c.row + j * c.column], sum##i##j, add);
 #define BEGIN_ROW(i) ACROSS(BEGIN, i)
 #define MULTIPLY_ROW(i) ACROSS(MULTIPLY, i)
 #define STORE_ROW(i) ACROSS(STORE, i)
@@ -58,9 +60,9 @@ INLINE void OF(strip)(int inner, OF(matrix) a, OF(matrix) b, OF(matrix) c, int a
 
 /* The same for the first entry. */
 INLINE void OF(entry)(int inner, OF(matrix) a, OF(matrix) b, OF(matrix) c, int add) {
-    OF(vec) sum = add ? *c.at : (OF(vec)){0};
+    OF(vec) sum = {0};
     for (int r = 0; r < inner; r++) sum += a.at[r * a.column] * b.at[r * b.column];
-    *c.at = sum;
+    OF(store)(c.at, sum, add);
 }
 
 /* c ← [c +] a bᵀ with a `rows × inner` and b `columns × inner`, which is read once. */

@@ -2,7 +2,7 @@
 
    The sums run over their terms in order, from zero, as those of MKL do in layers of this size. */
 
-enum { OF(PANEL) = 128 }; /* columns of W_i that are turned over at a time: they stay in the cache */
+enum { OF(PANEL) = 256 }; /* columns of W_i that are turned over at a time: they stay in the cache */
 
 #define SUM(a) OF(vec) sum##a = {0};
 #define ADD(a) sum##a += left[(a) * row + t * column] * right;

@@ -1,7 +1,7 @@
 """Compiled descent: as the Python step, which defines it, over random networks; and clean under sanitizers."""
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,31 @@ def test_every_kind_is_the_step_to_rounding(method, activation, bias, replicas, 
         tolerance = 2e-4 if dtype is torch.float32 else 1e-11
         for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
             assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@needs_it
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("activation", PHI)
+@pytest.mark.parametrize("method", [SGD, Momentum, Nesterov])
+def test_a_network_of_a_stack_is_the_network_alone_bit_for_bit(
+    method, activation, bias, dtype, monkeypatch
+):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    for seed in range(3):
+        case = random_case(seed, method, activation, bias, 21, dtype)
+        together = case.trained(True)
+        for r in (0, 7, 20):
+            settings = {
+                f.name: v[r].item()
+                for f in fields(case.optimizer)
+                if isinstance(v := getattr(case.optimizer, f.name), torch.Tensor)
+            }
+            alone = Case(
+                replace(case.optimizer, **settings), case.network,
+                Layers.of(case.network, [w[r] for w in case.params]), case.x[:, r], case.y[:, r],
+            ).trained(True)  # fmt: skip
+            assert all(torch.equal(w[r], v) for w, v in zip(together, alone, strict=True))
 
 
 @needs_it

@@ -23,7 +23,7 @@ class CompiledDescent(Scratch):
     What a step computes is defined by the methods' `step`; this equals it to rounding. One network's products are our
     own, or BLAS's where it has several threads for them or the network is large; then plain descent of identity units
     without bias is the step bit for bit. A stack's networks lie side by side in vector registers where there are enough
-    of them.
+    of them; each is bit for bit what the network alone is.
     """
 
     def __init__(self, descent: Descent, params: Layers) -> None:
