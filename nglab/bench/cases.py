@@ -5,6 +5,7 @@ A step costs the same whatever the numbers are, so no data set is needed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from nglab.networks.initial import random_parameters
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.runs.config import check
+from nglab.settings.composing import compose
 
 PANELS = {"A": "square", "B": "expanding", "C": "bottleneck", "D": "mnist_autoencoder"}
 """The panels of Figure 1 and their architectures."""
@@ -30,6 +33,26 @@ class Case:
     @property
     def batch_size(self) -> int:
         return self.x.shape[1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a case is made from: each process that times a contender makes its own."""
+
+    network: Network
+    batch_size: int
+    steps: int
+    lr: float
+    dtype: torch.dtype
+
+    def case(self) -> "Case":
+        return make_case(self.network, self.batch_size, self.steps, self.lr, self.dtype)
+
+
+@cache
+def network_of(panel: str) -> Network:
+    arch = check(compose([f"arch={PANELS[panel]}"])).arch
+    return Network(tuple(arch.widths), arch.activation, arch.bias)
 
 
 def make_case(network: Network, batch_size: int, steps: int, lr: float, dtype: torch.dtype) -> Case:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from nglab.bench.cases import Case
-from nglab.bench.steps import nglab_ngd
+from nglab.bench.cases import Case, Plan
+from nglab.bench.nglab_steps import nglab_ngd
 from nglab.bench.timing import Clock, Times, table
 from nglab.curvature import batch
 from nglab.curvature.batch import Batch
@@ -77,6 +77,10 @@ def recording(recorder: Recorder) -> Iterator[None]:
     finally:
         for owner, name, function in kept:
             setattr(owner, name, function)
+
+
+def parts_of_step(plan: Plan, rounds: int) -> pd.DataFrame:
+    return step_by_part(plan.case(), rounds)
 
 
 def step_by_part(case: Case, rounds: int, clock: Clock = perf_counter) -> pd.DataFrame:

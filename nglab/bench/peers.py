@@ -1,4 +1,4 @@
-"""Libraries with a K-FAC-type step, each doing one on the same network and batch.
+"""PyTorch's libraries with a K-FAC-type step, each doing one on the same network and batch.
 
 All refresh curvature and inverses at each step, from one sampled target an example, with a fixed damping λ and
 α = 1/L; nglab's step besides re-evaluates the loss and adapts λ. An adapter raises where its library is missing or
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nglab.bench.cases import Case, sequential
-from nglab.bench.steps import Maker, half_squared_error, jax_forward, jax_parameters
+from nglab.bench.steps import Maker, half_squared_error
 from nglab.bench.timing import Step
 
 DAMPING = 1e-2
@@ -116,45 +116,11 @@ def backpack_step(case: Case) -> Step:
     return step
 
 
-def kfac_jax_step(case: Case) -> Step:
-    """`kfac_jax.Optimizer` under jit with rate, momentum and damping fixed: its fastest step."""
-    import jax
-    import kfac_jax
-
-    jax.config.update("jax_enable_x64", case.x.dtype == torch.float64)
-
-    def loss(parameters, batch):  # type: ignore[no-untyped-def]
-        x, y = batch
-        z = jax_forward(case, parameters, x)
-        kfac_jax.register_squared_error_loss(z, y, weight=0.5)
-        return 0.5 * ((z - y) ** 2).sum(-1).mean()
-
-    optimizer = kfac_jax.Optimizer(
-        jax.value_and_grad(loss), l2_reg=0.0, use_adaptive_learning_rate=False,
-        use_adaptive_momentum=False, use_adaptive_damping=False, num_burnin_steps=0,
-        inverse_update_period=1, curvature_ema=0.0, min_damping=1e-8,
-    )  # fmt: skip
-    batch = (jax.numpy.array(case.x[0].numpy()), jax.numpy.array(case.y[0].numpy()))
-    parameters = jax_parameters(case)
-    key = jax.random.PRNGKey(0)
-    state = optimizer.init(parameters, key, batch)
-    fixed = {"momentum": 0.0, "damping": DAMPING, "learning_rate": case.lr}
-
-    def step():  # type: ignore[no-untyped-def]
-        nonlocal parameters, state, key
-        key, drawn = jax.random.split(key)
-        parameters, state, _ = optimizer.step(parameters, state, drawn, batch=batch, **fixed)
-        return jax.block_until_ready(parameters)
-
-    return step
-
-
 PEERS: dict[str, Maker] = {
     "curvlinops": curvlinops_step,
     "asdfghjkl": asdfghjkl_step,
     "nngeometry": nngeometry_step,
     "backpack": backpack_step,
-    "kfac-jax": kfac_jax_step,
 }
 DISTRIBUTIONS = [
     "curvlinops-for-pytorch", "asdfghjkl", "nngeometry", "backpack-for-pytorch", "kfac-jax", "jax",

@@ -1,5 +1,6 @@
 """The measurements of `nglab bench` as pictures, from the rows of `bench.csv`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from nglab.bench.timing import VENDOR
 from nglab.plotting import style
 
 FORMATS = ("png", "svg")
@@ -17,35 +19,67 @@ OURS, OTHERS = style.METHOD_COLOURS["NGD"], "#8c8c8c"
 def draw(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """A picture for each measurement that was made; returns the files."""
     files = []
-    for what, draw_one in {
-        "sgd": draw_steps, "ngd": draw_steps, "parts": draw_parts,
-        "scaling": draw_sweeps, "solvers": draw_sweeps,
-    }.items():  # fmt: skip
-        some = rows[(rows.what == what) & rows.ms.notna()]
+    for name, (whats, draw_one) in PICTURES.items():
+        some = rows[rows.what.isin(whats) & rows.ms.notna()] if "ms" in rows else rows[:0]
         if len(some):
-            files += style.save(draw_one(some, what), folder / f"bench_{what}", FORMATS)
+            files += style.save(draw_one(some, name), folder / f"bench_{name}", FORMATS)
     return files
 
 
 def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
-    """Bars: how many times nglab's time each contender takes, a panel beside the other."""
-    names = list(dict.fromkeys(rows.contender))[::-1]
-    figure, panels = columns_of(rows, 0.35 + 0.17 * len(names), sharey=True)
-    for axes, (panel, some) in panels:
-        ratio = some.set_index("contender").over_nglab.reindex(names)
-        axes.barh(names, ratio, color=[OURS if n == "nglab" else OTHERS for n in names], height=0.7)
-        axes.axvline(1, color=OURS, linewidth=0.6, alpha=0.5, zorder=0)
-        for place, value in enumerate(ratio):
-            axes.text(
-                value, place, f" {value:.2g}" if value == value else "", va="center", fontsize=5.5
+    """Bars: how many times nglab's time each contender takes; a row a precision, a column a panel.
+
+    Diamonds are steps where MKL's vendor check is not lifted, as multiples of nglab's where it is.
+    """
+    rows = rows.assign(ratio=rows.ms / nglabs_time(rows)).drop_duplicates(
+        ["dtype", "panel", "contender"]
+    )
+    dtypes, panels = (list(dict.fromkeys(rows[column])) for column in ("dtype", "panel"))
+    names = {dtype: contenders(rows[rows.dtype == dtype]) for dtype in dtypes}
+    heights = [0.4 + 0.17 * len(names[dtype]) for dtype in dtypes]
+    figure = Figure(figsize=(0.6 + 1.7 * len(panels), sum(heights)))
+    grid = figure.subplots(len(dtypes), len(panels), squeeze=False, sharey="row",
+                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.3})  # fmt: skip
+    for dtype, line in zip(dtypes, grid, strict=True):
+        for panel, axes in zip(panels, line, strict=True):
+            some = rows[(rows.dtype == dtype) & (rows.panel == panel)].set_index("contender").ratio
+            ratio, vendor = (
+                some.reindex([name + ending for name in names[dtype]]) for ending in ("", VENDOR)
             )
-        axes.set_title(panel, loc="left", fontweight="bold")
+            bars(axes, ratio, vendor)
+            axes.plot(vendor, range(len(vendor)), "D", color="black", ms=2, mfc="white", mew=0.5)
+            axes.set_title(f"{panel}, {dtype}", loc="left", fontweight="bold")
+    for axes in grid[-1]:
         axes.set_xlabel(f"{what.upper()} step, × nglab's time")
     return figure
 
 
+def nglabs_time(rows: pd.DataFrame) -> pd.Series:
+    """For each row that of `nglab` in the same measurement."""
+    same = ["what", "dtype", "panel"]
+    times = rows[rows.contender == "nglab"].set_index(same).ms
+    return pd.Series(times.reindex(pd.MultiIndex.from_frame(rows[same])).to_numpy(), rows.index)
+
+
+def contenders(rows: pd.DataFrame) -> list[str]:
+    """Those of the first process, the first on top."""
+    return [name for name in dict.fromkeys(rows.contender) if not name.endswith(VENDOR)][::-1]
+
+
+def bars(axes: Axes, ratio: pd.Series, vendor: pd.Series) -> None:
+    """Their lengths written to the right of bar and diamond; nglab's has its own colour."""
+    colours = [OURS if name == "nglab" else OTHERS for name in ratio.index]
+    axes.barh(ratio.index, ratio, color=colours, height=0.7)
+    axes.axvline(1, color=OURS, linewidth=0.6, alpha=0.5, zorder=0)
+    ends = ratio.where(~(vendor.to_numpy() > ratio), vendor.to_numpy())
+    for place, (value, end) in enumerate(zip(ratio, ends, strict=True)):
+        text = f"  {value:.2g}" if value == value else ""
+        axes.text(end, place, text, va="center", fontsize=5.5)
+
+
 def draw_parts(rows: pd.DataFrame, what: str) -> Figure:
-    """A stacked bar a panel: the share of each part of the NGD step."""
+    """A stacked bar a panel: the share of each part of the NGD step, in the first precision."""
+    rows = rows[rows.dtype == rows.dtype.iloc[0]]
     shares = rows.pivot_table(index="panel", columns="contender", values="share", sort=False)
     shares = shares.drop(columns="whole step")
     figure = Figure(figsize=(5.2, 0.6 + 0.32 * len(shares)))
@@ -91,3 +125,13 @@ def columns_of(
         1, len(groups), squeeze=False, sharey=sharey, gridspec_kw={"wspace": 0.25}
     )
     return figure, list(zip(axes[0], groups, strict=True))
+
+
+PICTURES: dict[str, tuple[set[str], Callable[[pd.DataFrame, str], Figure]]] = {
+    "sgd": ({"sgd"}, draw_steps),
+    "ngd": ({"ngd", "libraries"}, draw_steps),
+    "parts": ({"parts"}, draw_parts),
+    "scaling": ({"scaling"}, draw_sweeps),
+    "solvers": ({"solvers"}, draw_sweeps),
+}
+"""name → the measurements in it, and who draws."""

@@ -7,8 +7,9 @@ import pandas as pd
 import torch
 
 from nglab.bench.cases import make_case
-from nglab.bench.steps import explicit_gradient, nglab_ngd
-from nglab.bench.timing import measure, table
+from nglab.bench.nglab_steps import nglab_ngd
+from nglab.bench.steps import explicit_gradient
+from nglab.bench.timing import here, measure, table
 from nglab.networks.network import Network
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def one_point(point: dict[str, int], dtype: torch.dtype, rounds: int, title: str
     network = Network((point["width"],) * (point["depth"] + 1))
     case = make_case(network, point["batch"], 1, 1.0, dtype)
     makers = {
-        GRADIENT: partial(explicit_gradient, case),
-        "nglab": partial(nglab_ngd, case, point["samples"]),
+        GRADIENT: here(partial(explicit_gradient, case)),
+        "nglab": here(partial(nglab_ngd, case, point["samples"])),
     }
     return table(measure(makers, rounds, title), {"over_explicit": GRADIENT})

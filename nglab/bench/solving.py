@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from nglab.bench.timing import Step, measure, table
+from nglab.bench.timing import Step, here, measure, table
 from nglab.curvature.factors import second_moment_above
 from nglab.curvature.solvers import sherman_morrison
 from nglab.curvature.solvers.cholesky import Cholesky
@@ -38,7 +38,7 @@ def solvers(dtype: torch.dtype, rounds: int) -> pd.DataFrame:
             "batch": (BATCH, (u, g)),
             "one row": (ONE_ROW, (u[:1], g[0])),
         }.items():
-            makers = {name: partial(way, *data) for name, way in ways.items()}
+            makers = {name: here(partial(way, *data)) for name, way in ways.items()}
             times = measure(makers, rounds, f"{panel}, n = {n}")
             rows.append(table(times, {"over_direct": DIRECT}).assign(panel=panel, setting=n))
         log.info("solvers: n = %d done", n)

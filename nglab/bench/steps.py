@@ -1,28 +1,17 @@
-"""A step as nglab takes it, and as a user would write it: with autograd, by hand, in JAX.
+"""A step as a user of PyTorch would write it: with autograd, or by hand.
 
 A maker takes a `Case` and returns the step: a function that goes once through the batches of the case and returns the
-parameters after it, W_1, (b_1,) W_2, … (nglab: its `Layers`). The batches lie ready; gathering them is nobody's cost.
+parameters after it, W_1, (b_1,) W_2, …. The batches lie ready; gathering them is nobody's cost.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from nglab.bench.cases import Case, layers_of, plain_parameters, sequential
 from nglab.bench.timing import Step
-from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
-from nglab.curvature.kronecker import Kronecker
-from nglab.curvature.solvers.cholesky import Cholesky
-from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
-from nglab.optimizers.ngd import NGD
-from nglab.optimizers.optimizer import Optimizer, Task
-from nglab.optimizers.schedules.constant import Constant
-from nglab.optimizers.sgd import SGD
-from nglab.optimizers.steps.paper import Paper
-from nglab.randomness import stream
 
 Maker = Callable[[Case], Step]
 
@@ -143,102 +132,12 @@ def buffered_sgd(case: Case) -> Step:
     return step
 
 
-def jax_scan_sgd(case: Case) -> Step:
-    """`jax.jit` of a `lax.scan` over the batches; its parameters as `jax_parameters` has them."""
-    import jax
-
-    jax.config.update("jax_enable_x64", case.x.dtype == torch.float64)
-
-    def loss(parameters: Any, x: Any, y: Any) -> Any:
-        return 0.5 * ((jax_forward(case, parameters, x) - y) ** 2).sum(-1).mean()
-
-    def one(parameters: Any, batch: Any) -> Any:
-        gradients = jax.grad(loss)(parameters, *batch)
-        return jax.tree.map(lambda w, g: w - case.lr * g, parameters, gradients), None
-
-    run = jax.jit(lambda parameters, x, y: jax.lax.scan(one, parameters, (x, y))[0])
-    parameters = jax_parameters(case)
-    x, y = jax.numpy.array(case.x.numpy()), jax.numpy.array(case.y.numpy())
-
-    def step() -> Any:
-        nonlocal parameters
-        parameters = jax.block_until_ready(run(parameters, x, y))
-        return parameters
-
-    return step
-
-
-def jax_parameters(case: Case) -> Any:
-    """(W_iᵀ, b_i or None) for each layer: JAX users store W_i as [n_{i-1}, n_i]."""
-    import jax
-
-    return [
-        (jax.numpy.array(w.T.numpy()), None if b is None else jax.numpy.array(b.numpy()))
-        for w, b in layers_of(case.network, plain_parameters(case))
-    ]
-
-
-def jax_forward(case: Case, parameters: Any, x: Any) -> Any:
-    """x_L for an identity or tanh network."""
-    import jax
-
-    phi = {"identity": lambda z: z, "tanh": jax.numpy.tanh}[case.network.activation]
-    for i, (w, b) in enumerate(parameters):
-        x = x @ w if b is None else x @ w + b
-        x = x if i == case.network.depth - 1 else phi(x)
-    return x
-
-
-def nglab_step(case: Case, optimizer: Optimizer) -> Step:
-    """What nglab's training loop does between two evaluations."""
-    params = case.params.map(torch.clone)
-    state = optimizer.init(
-        Task(case.network, Gaussian(), 1), params, lambda purpose: [stream(0, purpose)]
-    )
-
-    @torch.inference_mode()
-    def step() -> Sequence[Tensor]:
-        nonlocal params, state
-        for x, y in zip(case.x, case.y, strict=True):
-            params, state = optimizer.step(params, state, x, y)
-        return params
-
-    return step
-
-
-def nglab_sgd(case: Case) -> Step:
-    return nglab_step(
-        case, SGD(lr=case.lr, batch_size=case.batch_size, schedule=Constant(warm_up=0))
-    )
-
-
-def nglab_ngd(case: Case, samples: int = 1) -> Step:
-    """Everything refreshed at each step, the loss evaluated anew, ρ and λ adapted: Eqs. 20 and 21."""
-    return nglab_step(case, make_ngd(case.batch_size, samples))
-
-
-def make_ngd(batch_size: int, samples: int) -> NGD:
-    return NGD(
-        lr=1.0,
-        batch_size=batch_size,
-        schedule=Constant(warm_up=0),
-        samples=samples,
-        gradient_average=0.0,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
-        damping=LevenbergMarquardt(initial=1e-2, min=1e-8, factor=1.5, interval=1),
-        step_rule=Paper(),
-    )
-
-
 SGD_STEPS: dict[str, Maker] = {
     "autograd, torch.optim.SGD": autograd_sgd,
     "explicit": explicit_sgd,
     "explicit, out= buffers": buffered_sgd,
-    "JAX, jit of a scan": jax_scan_sgd,
-    "nglab": nglab_sgd,
 }
-NGD_STEPS: dict[str, Maker] = {
+GRADIENTS: dict[str, Maker] = {
     "autograd forward + backward": autograd_gradient,
     "explicit forward + backward": explicit_gradient,
-    "nglab": nglab_ngd,
 }

@@ -4,7 +4,7 @@ Wants a quiet machine. pip install 'nglab[bench]' brings the libraries to compar
 
 examples:
   nglab bench
-  nglab bench what=steps,parts panels=A,B
+  nglab bench what=sgd,ngd panels=A,B dtype=float32
   nglab bench what=scaling,solvers rounds=5 out=outputs/quick
 """
 
@@ -15,18 +15,20 @@ from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
 KEYS = {
-    "what": "some of gemm,steps,parts,scaling,solvers",
+    "what": "some of gemm,sgd,momentum,ngd,kfac,layerwise,stacks,parts,libraries,runs,scaling,solvers",
     "panels": "some of A,B,C,D",
-    "rounds": "how often each is timed",
+    "rounds": "how often each step is timed",
+    "seeds": "how many whole runs of each",
     "threads": "how many",
-    "dtype": "float32 or float64",
+    "dtype": "float32, float64, or both",
+    "blas": "lifted, vendor, or both: MKL's check of the processor's vendor answered, or as it is",
     "out": "the folder; default outputs/bench",
 }
 
 
 def command(arguments: list[str]) -> None:
     given = read("bench", __doc__ or "", arguments, KEYS, more_keys=True)
-    config = compose(as_lists(given.overrides, ["panels", "what"]), "bench")
+    config = compose(as_lists(given.overrides, ["blas", "dtype", "panels", "what"]), "bench")
 
     from nglab.bench.suite import bench  # torch: once this is right
 

@@ -1,12 +1,18 @@
 import logging
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import matplotlib.image
 import pandas as pd
 import pytest
+from same_process import SameProcess
 
 from nglab import cli
-from nglab.bench import cost, scaling, solving, suite
+from nglab.bench import cost, scaling, solving, step_tables, suite, timing, whole_runs
+from nglab.bench.cases import network_of
+from nglab.bench.nglab_steps import nglab_ngd
+from nglab.bench.timing import VENDOR
 
 
 @pytest.fixture(autouse=True)
@@ -16,10 +22,23 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(scaling, "SWEEPS", {"width": (4, 8), "samples": (1, 2)})
     monkeypatch.setattr(scaling, "BASE", {"width": 4, "depth": 2, "batch": 20, "samples": 1})
     monkeypatch.setattr(solving, "WIDTHS", (4, 8))
-    monkeypatch.setattr(suite, "SGD_CALL", 2)
-    monkeypatch.setattr(suite, "NGD_BATCH", 30)
-    monkeypatch.setattr(suite, "PEERS", {"broken": broken})
+    for name, value in {"SGD_CALL": 2, "STACK_CALL": 2, "RUNS": 3, "NGD_BATCH": 30,
+                        "KFAC_BATCH": 30, "PEERS": {"broken": broken}}.items():  # fmt: skip
+        monkeypatch.setattr(step_tables, name, value)
+    for name in ("jax_scan_sgd", "jax_scan_momentum"):
+        monkeypatch.setattr(step_tables, name, nglab_ngd)  # which compiles nothing
+    for name in ("jax_stack_sgd", "kfac_jax_step"):
+        monkeypatch.setattr(step_tables, name, lambda _, case: nglab_ngd(case))
+    monkeypatch.setattr(suite, "workers", same_process)
+    monkeypatch.setattr(whole_runs, "PASSES", 0.1)
+    monkeypatch.setattr(timing, "ROUND_SECONDS", 0.0)
+    monkeypatch.delitem(whole_runs.CONTENDERS, "kfac-jax, as kfac")
     monkeypatch.setattr(logging.getLogger("nglab"), "handlers", [])  # what the command adds
+
+
+@contextmanager
+def same_process(blas, threads):
+    yield [SameProcess(one) for one in blas]
 
 
 def broken(case):
@@ -27,52 +46,66 @@ def broken(case):
 
 
 def test_everything_is_measured_and_written(capsys):
-    assert cli.main(["bench", "panels=C,A", "rounds=2", "out=here"]) == 0
+    assert cli.main(["bench", "panels=C,A", "rounds=2", "seeds=1", "out=here"]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith("here")]
-    names = {"bench.csv", "bench.md"}
-    names |= {
-        f"bench_{w}.{f}"
-        for w in ("sgd", "ngd", "parts", "scaling", "solvers")
-        for f in ("png", "svg")
-    }
+    drawn = ("sgd", "ngd", "parts", "scaling", "solvers")
+    names = {"bench.csv", "bench.md", *(f"bench_{w}.{f}" for w in drawn for f in ("png", "svg"))}
     assert {f.name for f in files} == names == {f.name for f in Path("here").iterdir()}
     for file in files:
         if file.suffix == ".png":
             assert matplotlib.image.imread(file).std() > 0.01
 
     rows = pd.read_csv("here/bench.csv")
-    assert set(rows.what) == {"gemm", "sgd", "ngd", "parts", "scaling", "solvers"}
+    assert set(rows.what) == set(suite.MEASUREMENTS)
+    assert set(rows.dtype[rows.what == "runs"]) == {"float32"}
     steps = rows[rows.what.isin(["sgd", "ngd"])]
-    assert set(steps.panel) == {"A", "C"}
-    assert (steps.over_nglab[steps.contender == "nglab"] == 1).all()
+    assert set(steps.panel) == {"A", "C"} and set(steps.dtype) == {"float32", "float64"}
+    ours = steps[steps.contender == "nglab"]
+    assert (
+        (ours.over_nglab == 1).all()
+        and (ours.over_roof > 0).all()
+        and (ours.blas == "lifted").all()
+    )
+    assert (steps.blas[steps.contender == f"nglab{VENDOR}"] == "vendor").all()
     assert steps.over_explicit[steps.contender.str.startswith("explicit f")].eq(1).all()
-    assert (rows.ms[rows.error.isna()] > 0).all()
+    assert (rows.ms[rows.error.isna() & (rows.what != "runs")] > 0).all()
 
     text = Path("here/bench.md").read_text()
-    assert "1 thread, float32, 2 rounds" in text and "torch 2." in text
+    assert "1 thread, 2 rounds" in text and "torch 2." in text and "BLAS, lifted: " in text
     assert "- broken (A, C): ValueError: too many values to unpack" in text
     assert "| broken | – | – |" in text
     assert "width" in text and "Sherman–Morrison" in text
+    for dtype, blas in product(("float32", "float64"), ("lifted", "vendor")):
+        assert f"| SGD ÷ JAX's scan | {dtype} | {blas} | " in text
+    assert text.index("## float32") < text.index("### Whole runs") < text.index("## float64")
+    assert "× the target" in text  # SGD is not there after a tenth of a pass
 
 
-def test_the_arithmetic_floor_uses_the_measured_rate(capsys):
-    assert cli.main(["bench", "what=steps", "panels=A", "rounds=1"]) == 0
+def test_one_process_and_one_precision(capsys):
+    assert (
+        cli.main(["bench", "what=sgd", "panels=A", "rounds=1", "dtype=float64", "blas=vendor"]) == 0
+    )
     rows = pd.read_csv("outputs/bench/bench.csv")
-    gflops = rows.gflops.max()
-    floor = rows[(rows.what == "sgd") & (rows.contender == suite.FLOOR)].iloc[0]
-    assert floor.ms == pytest.approx(cost.flops_sgd(suite.network_of("A"), 20) / gflops * 1e-6)
+    assert set(rows.dtype) == {"float64"} and set(rows.blas.dropna()) == {"vendor"}
+    assert not rows.contender.str.endswith(VENDOR).any()
+    assert set(rows.what) == {"gemm", "sgd"}  # a roof wants the rate
+    floor = rows[(rows.what == "sgd") & (rows.contender == cost.ROOF)].iloc[0]
+    flops = cost.flops_sgd(network_of("A"), 20)
+    assert floor.ms == pytest.approx(flops / rows.gflops.max() * 1e-6, rel=1e-4)
 
 
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("what=step", "what=step: must be one of gemm, steps,"),
+        ("what=steps", "what=steps: must be one of gemm, sgd,"),
         ("panels=A,E", "panels=E: must be one of A, B, C, D"),
         ("panels=[]", "panels=[]: must be one or more of A, B, C, D"),
         ("rounds=0", "rounds=0: must be a whole number of 1 or more"),
+        ("seeds=1.5", "seeds=1.5: must be a whole number of 1 or more"),
         ("threads=two", "threads=two: must be a whole number"),
         ("threads=100000", "threads=100000: must be at most"),
         ("dtype=float16", "dtype=float16: must be one of float32, float64"),
+        ("blas=fast,vendor", "blas=fast: must be one of lifted, vendor"),
         ("runds=3", "runds: no such key; did you mean rounds?"),
         ("out=file", "out=file: must be a folder"),
     ],

@@ -6,7 +6,17 @@ import pandas as pd
 import pytest
 import torch
 
-from nglab.bench.timing import ROUND_SECONDS, Times, measure, on_cores, table
+from nglab.bench.timing import (
+    LONG_SECONDS,
+    ROUND_SECONDS,
+    VENDOR,
+    CouldNotRun,
+    Times,
+    here,
+    measure,
+    on_cores,
+    table,
+)
 
 
 class Clock:
@@ -27,13 +37,13 @@ class Clock:
             self.log.append(name)
             self.now += left.pop(0) if len(left) > 1 else left[0]
 
-        return lambda: step
+        return here(lambda: step, self)
 
 
 def test_every_round_times_everyone_once_and_every_other_round_backwards():
     clock = Clock()
     slow = 2 * ROUND_SECONDS
-    times = measure({n: clock.contender(n, slow) for n in "abc"}, 3, "", clock)
+    times = measure({n: clock.contender(n, slow) for n in "abc"}, 3, "")
     # to warm up, one call and one to count calls by; in each round one off the clock and one on it
     assert "".join(clock.log) == "aabbcc" + "aabbcc" + "ccbbaa" + "aabbcc"
     assert times.seconds.shape == (3, 3)
@@ -42,15 +52,22 @@ def test_every_round_times_everyone_once_and_every_other_round_backwards():
 
 def test_fast_contenders_are_called_until_the_clock_can_tell():
     clock = Clock()
-    times = measure({"fast": clock.contender("f", ROUND_SECONDS / 8)}, 2, "", clock)
+    times = measure({"fast": clock.contender("f", ROUND_SECONDS / 8)}, 2, "")
     assert len(clock.log) == 2 + 2 * (1 + 8)
     assert times.seconds.fast.to_numpy() == pytest.approx(ROUND_SECONDS / 8)
 
 
 def test_the_first_call_is_a_warm_up():
     clock = Clock()
-    times = measure({"jit": clock.contender("j", 100.0, 1.0)}, 2, "", clock)
+    times = measure({"jit": clock.contender("j", 100.0, 1.0)}, 2, "")
     assert list(times.seconds.jit) == [1.0, 1.0]
+
+
+def test_a_long_call_is_not_made_twice_a_round():
+    clock = Clock()
+    times = measure({"long": clock.contender("l", 2 * LONG_SECONDS)}, 3, "")
+    assert len(clock.log) == 2 + 3
+    assert times.seconds.long.to_numpy() == pytest.approx(2 * LONG_SECONDS)
 
 
 def test_who_raises_is_reported_and_the_others_are_timed():
@@ -65,12 +82,17 @@ def test_who_raises_is_reported_and_the_others_are_timed():
 
         return step
 
-    makers = {"missing": missing, "good": clock.contender("g", 1.0), "broken": broken}
-    times = measure(makers, 2, "", clock)
+    def elsewhere():
+        raise CouldNotRun("KeyError: 'told there'")
+
+    makers = {"missing": here(missing), "good": clock.contender("g", 1.0),
+              "broken": here(broken), "elsewhere": elsewhere}  # fmt: skip
+    times = measure(makers, 2, "")
     assert list(times.seconds) == ["good"]
     assert times.errors == {
         "missing": "not installed (no_such_library)",
         "broken": "ValueError: too many values",
+        "elsewhere": "KeyError: 'told there'",
     }
     rows = table(times, {"over_good": "good"}).set_index("contender")
     assert rows.error["missing"] and pd.isna(rows.ms["broken"]) and rows.over_good["good"] == 1
@@ -79,12 +101,26 @@ def test_who_raises_is_reported_and_the_others_are_timed():
 def test_ratios_are_taken_within_rounds():
     """The machine slows down tenfold in the second of three rounds: the ratio does not see it."""
     seconds = pd.DataFrame({"ours": [1.0, 10.0, 1.2], "theirs": [2.0, 20.0, 2.4]})
-    rows = table(Times(seconds), {"over_ours": "ours", "over_none": "none"}, steps_per_call=4)
-    rows = rows.set_index("contender")
+    times = Times(seconds).each({"ours": 4, "theirs": 4, "who could not run": 1})
+    rows = table(times, {"over_ours": "ours", "over_none": "none"}).set_index("contender")
     assert rows.over_ours["theirs"] == 2
-    assert rows.ms["theirs"] == 600
+    assert rows.ms["theirs"] == 600 and rows.ms_least["theirs"] == 500
     assert rows.ms_low["theirs"] <= rows.ms["theirs"] <= rows.ms_high["theirs"]
     assert "over_none" not in rows
+
+
+def test_a_reference_is_of_the_same_blas_where_there_is_one():
+    seconds = {
+        "ours": 1.0,
+        "jax": 2.0,
+        "gradient": 0.5,
+        f"ours{VENDOR}": 4.0,
+        f"gradient{VENDOR}": 1.0,
+    }
+    rows = table(Times(pd.DataFrame([seconds])), {"over_jax": "jax", "over_gradient": "gradient"})
+    rows = rows.set_index("contender")
+    assert rows.over_gradient["ours"] == 2 and rows.over_gradient[f"ours{VENDOR}"] == 4
+    assert rows.over_jax["ours"] == 0.5 and rows.over_jax[f"ours{VENDOR}"] == 2
 
 
 def test_what_a_library_says_is_not_heard():
@@ -95,7 +131,7 @@ def test_what_a_library_says_is_not_heard():
     handlers = logging.root.handlers[:]
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        measure({"noisy": noisy}, 1, "")
+        measure({"noisy": here(noisy)}, 1, "")
     assert not heard and logging.root.handlers == handlers
 
 
