@@ -35,7 +35,7 @@ class Settings:
     what: list[str]
     panels: list[str]
     rounds: int
-    seeds: int
+    seeds: dict[str, int]
     threads: int
     dtype: list[str]
     blas: list[str]
@@ -77,7 +77,8 @@ def in_first(sweep: Callable[[torch.dtype, int], pd.DataFrame]) -> Measurement:
 
 
 def runs(ring: Ring, settings: Settings) -> pd.DataFrame:
-    return whole_runs(ring.processes[0], settings.panels, ring.dtype, settings.seeds)
+    chosen = {panel: settings.seeds[panel] for panel in settings.panels}
+    return whole_runs(ring.processes[0], chosen, ring.dtype)
 
 
 MEASUREMENTS: dict[str, Measurement] = {
@@ -95,6 +96,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "solvers": in_first(solvers),
 }
 IN_FIRST_DTYPE = {"libraries", "runs", "scaling", "solvers"}
+IN_FEWER_ROUNDS = {"libraries", "scaling", "solvers"}  # a quarter: what differs by factors
 HAVE_A_ROOF = {"sgd", "ngd"}
 
 
@@ -117,14 +119,16 @@ def read_settings(config: DictConfig) -> Settings:
         demand(len(chosen[key]) > 0, key, chosen[key], f"one or more of {', '.join(values)}")
         for name in chosen[key]:
             demand(name in values, key, name, one_of(values))
-    counts = {key: config[key] for key in ("rounds", "seeds", "threads")}
-    for key, value in counts.items():
+    counts = {key: config[key] for key in ("rounds", "threads")}
+    demand(isinstance(config.seeds, DictConfig), "seeds", config.seeds, "given by panel: seeds.A=3")
+    seeds = {panel: config.seeds[panel] for panel in PANELS}
+    for key, value in (counts | {f"seeds.{panel}": n for panel, n in seeds.items()}).items():
         demand(isinstance(value, int) and value >= 1, key, value, "a whole number of 1 or more")
     cores = available_cores()
     right = f"at most {cores}, the cores at hand"
     demand(config.threads <= cores, "threads", config.threads, right)
     demand(not Path(config.out).is_file(), "out", config.out, "a folder")
-    return Settings(**{**chosen, **counts, "panels": sorted(chosen["panels"])})
+    return Settings(**{**chosen, **counts, "seeds": seeds, "panels": sorted(chosen["panels"])})
 
 
 def measurements(ring: Ring, settings: Settings) -> pd.DataFrame:
@@ -135,6 +139,7 @@ def measurements(ring: Ring, settings: Settings) -> pd.DataFrame:
         for what in (name for name in MEASUREMENTS if name in asked):
             if dtype == settings.dtype[0] or what not in IN_FIRST_DTYPE:
                 log.info("%s, %s", what, dtype)
-                rows = MEASUREMENTS[what](replace(ring, dtype=getattr(torch, dtype)), settings)
-                tables.append(rows.assign(what=what, dtype=dtype))
+                rounds = -(-settings.rounds // 4) if what in IN_FEWER_ROUNDS else settings.rounds
+                at = replace(ring, dtype=getattr(torch, dtype), rounds=rounds)
+                tables.append(MEASUREMENTS[what](at, settings).assign(what=what, dtype=dtype))
     return pd.concat(tables, ignore_index=True)

@@ -1,7 +1,7 @@
 """Whole runs until the loss is where it can go: seconds of optimisation, and examples."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -28,13 +28,11 @@ Rows = Iterator[dict[str, float]]
 """examples_seen, train_seconds and test_loss, before the first step and after each tenth of a pass."""
 
 
-def whole_runs(
-    worker: Worker, panels: Sequence[str], dtype: torch.dtype, seeds: int
-) -> pd.DataFrame:
-    """A row a panel and contender; in each seed one runs after the other, in the next backwards."""
+def whole_runs(worker: Worker, seeds: Mapping[str, int], dtype: torch.dtype) -> pd.DataFrame:
+    """A row a contender and panel of `seeds`; in each seed one runs after the other, in the next backwards."""
     names, ends = list(CONTENDERS), []
-    for panel in panels:
-        for seed in range(seeds):
+    for panel, count in seeds.items():
+        for seed in range(count):
             for name in names[:: -1 if seed % 2 else 1]:
                 end = worker.ask(end_of_run, name, panel, seed, str(dtype).removeprefix("torch."))
                 ends.append({"panel": panel, "contender": name, **end})

@@ -18,7 +18,7 @@ KEYS = {
     "what": "some of gemm,sgd,momentum,ngd,kfac,layerwise,stacks,parts,libraries,runs,scaling,solvers",
     "panels": "some of A,B,C,D",
     "rounds": "how often each step is timed",
-    "seeds": "how many whole runs of each",
+    "seeds.A": "how many whole runs of each method on A; so of B, C, D",
     "threads": "how many",
     "dtype": "float32, float64, or both",
     "blas": "lifted, vendor, or both: MKL's check of the processor's vendor answered, or as it is",

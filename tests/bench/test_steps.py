@@ -28,7 +28,6 @@ NGD = {
     "nglab, kfac": ours("kfac"),
     "nglab, layerwise": ours("layerwise"),
     "kfac-jax, fixed": partial(kfac_jax_step, settings_like("ngd", ())),
-    "kfac-jax, λ by its rule": partial(kfac_jax_step, settings_like("ngd", ("damping",))),
     "kfac-jax, as kfac": partial(kfac_jax_step, settings_like("kfac", RULES)),
 }
 NETWORKS = pytest.mark.parametrize("network", [LINEAR, TANH], ids=["linear", "tanh with bias"])

@@ -46,7 +46,7 @@ def broken(case):
 
 
 def test_everything_is_measured_and_written(capsys):
-    assert cli.main(["bench", "panels=C,A", "rounds=2", "seeds=1", "out=here"]) == 0
+    assert cli.main(["bench", "panels=C,A", "rounds=2", "seeds.A=1", "seeds.C=1", "out=here"]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith("here")]
     drawn = ("sgd", "ngd", "parts", "scaling", "solvers")
     names = {"bench.csv", "bench.md", *(f"bench_{w}.{f}" for w in drawn for f in ("png", "svg"))}
@@ -101,7 +101,8 @@ def test_one_process_and_one_precision(capsys):
         ("panels=A,E", "panels=E: must be one of A, B, C, D"),
         ("panels=[]", "panels=[]: must be one or more of A, B, C, D"),
         ("rounds=0", "rounds=0: must be a whole number of 1 or more"),
-        ("seeds=1.5", "seeds=1.5: must be a whole number of 1 or more"),
+        ("seeds.A=1.5", "seeds.A=1.5: must be a whole number of 1 or more"),
+        ("seeds=2", "seeds=2: must be given by panel"),
         ("threads=two", "threads=two: must be a whole number"),
         ("threads=100000", "threads=100000: must be at most"),
         ("dtype=float16", "dtype=float16: must be one of float32, float64"),
