@@ -7,7 +7,7 @@ from importlib import import_module
 from nglab import __version__
 from nglab.commands import commands, summaries
 from nglab.errors import InputError
-from nglab.memory import keep_freed_memory
+from nglab.memory import collect_rarely, keep_freed_memory
 from nglab.settings.messages import near
 
 HELP = """\
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 (a run failed), 2 (wrong input) or 130 (Ctrl-C)."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
     keep_freed_memory()
+    collect_rarely()
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if command in ("-h", "--help"):

@@ -11,8 +11,11 @@ from nglab.native.instruction_set import flags, processor
 from nglab.native.library import VENDOR_CHECK, ready
 from nglab.native.vendor_check import NEEDED, VENDORS
 
+COMPILES = build([VENDOR_CHECK]) is not None
+"""Whether there is a C compiler that works."""
+
 APPLIES = processor().get("vendor_id") in VENDORS and flags() >= NEEDED
-CAN_BE = bool(APPLIES and (ready("vendor_check") or build([VENDOR_CHECK])))
+CAN_BE = bool(APPLIES and (COMPILES or ready("vendor_check")))
 """Whether the vendor check concerns this machine, and whether it can be answered here."""
 
 ROOT = Path(nglab.__file__).parents[1]

@@ -34,3 +34,22 @@ def page_faults(call: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
 def test_memory_that_is_freed_is_not_fetched_anew() -> None:
     assert page_faults("keep_freed_memory()") < page_faults("") / 10
+
+
+COLLECTIONS = """
+import gc
+from nglab.memory import collect_rarely
+{call}
+before = gc.get_stats()[0]["collections"]
+kept = [[] for _ in range(200_000)]
+print(gc.get_stats()[0]["collections"] - before)
+"""
+
+
+def collections(call: str) -> int:
+    command = [sys.executable, "-c", COLLECTIONS.format(call=call)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_what_stays_is_seldom_looked_at() -> None:
+    assert collections("collect_rarely()") < collections("") / 10

@@ -23,13 +23,14 @@ def flops_sgd(network: Network, batch_size: int) -> float:
 
 
 def flops_ngd(network: Network, batch_size: int, samples: int) -> float:
-    """Of Eqs. 20 and 21: what SGD does, K more backward passes, the factors ⟨x xᵀ⟩ and ⟨e eᵀ⟩, their inverses (n³),
-    two products a layer, and the loss anew. A symmetric matrix counts half of what a dense product takes."""
+    """Of Eqs. 20 and 21: what SGD does, K more backward passes, the factors ⟨x xᵀ⟩ and ⟨e eᵀ⟩, Cholesky's of each
+    (n³/3), two triangular solves with each, which are a product's work, and the loss anew. A symmetric matrix counts
+    half of what a dense product takes."""
     m, (weights, first) = batch_size, _weights(network)
     total = flops_sgd(network, m) + 2 * m * samples * (weights - first) + flops_loss(network, m)
     for n, n_in in network.shapes:
         total += m * (n_in**2 + samples * n**2)
-        total += n_in**3 + n**3 + 2 * n * n_in * (n + n_in)
+        total += (n_in**3 + n**3) / 3 + 2 * n * n_in * (n + n_in)
     return total
 
 

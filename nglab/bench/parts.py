@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from itertools import cycle
 from time import perf_counter
 from typing import Any
 
@@ -13,15 +12,16 @@ from nglab.bench.cases import Case, Plan
 from nglab.bench.nglab_steps import nglab_ngd
 from nglab.bench.timing import Clock, Times, table
 from nglab.curvature import batch
+from nglab.curvature.batch import Batch
 from nglab.curvature.kronecker import Kronecker
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.optimizers.steps import fixed
 
-FORWARD, AGAIN = "forward", "loss re-evaluation"
+AGAIN = "loss re-evaluation"
 REST = "update, ρ and λ"
 WHOLE = "whole step"
 CALLS: list[tuple[Any, str, str]] = [
-    (batch, "forward", FORWARD),  # the second of a step is the re-evaluation
+    (batch, "forward", "forward"),
     (Gaussian, "error", "output error and loss"),
     (Gaussian, "loss", "output error and loss"),
     (Gaussian, "sample_error", "sampled targets"),
@@ -31,8 +31,12 @@ CALLS: list[tuple[Any, str, str]] = [
     (Kronecker, "invert_", "inverses"),
     (Kronecker, "multiply_", "products with the inverses"),
     (fixed, "slope", "products with the inverses"),
+    (Batch, "trial_loss", AGAIN),
 ]
-"""Whose function, its name, and the part of the step that it is; what it calls in turn counts for that part only."""
+"""Whose function, its name, and the part of the step that it is; what it calls in turn counts for that part only.
+
+But all of the re-evaluation is one part.
+"""
 
 
 class Recorder:
@@ -40,7 +44,7 @@ class Recorder:
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.part, self.start = clock, REST, clock()
-        self.seconds = dict.fromkeys([FORWARD, *(part for *_, part in CALLS), AGAIN, REST], 0.0)
+        self.seconds = dict.fromkeys([*(part for *_, part in CALLS), REST], 0.0)
 
     def switch(self, part: str) -> str:
         """Put `part` on the clock; returns the part that was on it."""
@@ -49,10 +53,12 @@ class Recorder:
         self.part, self.start = part, now
         return before
 
-    def timed(self, function: Callable[..., Any], parts: Iterator[str]) -> Callable[..., Any]:
+    def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            before = self.switch(next(parts))
+            if self.part == AGAIN:
+                return function(*args, **kwargs)
+            before = self.switch(part)
             result = function(*args, **kwargs)
             self.switch(before)
             return result
@@ -65,9 +71,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
     """Every function of `CALLS` reports to `recorder` inside."""
     kept = [(owner, name, vars(owner)[name]) for owner, name, _ in CALLS]
     for owner, name, part in CALLS:
-        parts = cycle([FORWARD, AGAIN]) if part == FORWARD else cycle([part])
-        timed = recorder.timed(getattr(owner, name), parts)
-        setattr(owner, name, timed)
+        setattr(owner, name, recorder.timed(getattr(owner, name), part))
     try:
         yield
     finally:

@@ -9,7 +9,15 @@ from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
 from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
-from nglab.networks.passes import Activations, Errors, add_outer_, backward, forward
+from nglab.networks.passes import (
+    Activations,
+    Errors,
+    add_outer_,
+    backward,
+    by_matrices,
+    forward,
+    matrix_outputs,
+)
 from nglab.networks.scratch import Scratch
 
 
@@ -56,6 +64,15 @@ class Batch(Scratch):
     def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
         """h `[...]` at `params`; the activations and the output error of the true targets are theirs from here on."""
         forward(self.network, params, x, self.activations)
-        output, error = self.activations.output, self.errors.output.select(-3, 0)
+        return self._loss_of(self.activations.output, y)
+
+    def trial_loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
+        """h `[...]` at `params`, and nothing else: what activations and errors hold from here on has no meaning."""
+        if by_matrices(self.network, self.examples):
+            return self._loss_of(matrix_outputs(self.network, params, x), y)
+        return self.loss(params, x, y)
+
+    def _loss_of(self, output: Tensor, y: Tensor) -> Tensor:
+        error = self.errors.output.select(-3, 0)
         self.likelihood.error(output, y, out=error)
         return self.likelihood.loss(output, y, error)

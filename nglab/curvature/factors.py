@@ -10,11 +10,11 @@ from nglab.networks.layers import Layers, as_batch
 from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Held
 
-BLOCK = 64
-"""Rows of a product that fill BLAS and waste little of the half that is not needed; twice as many fill oneDNN."""
+BLOCK, ONEDNN_BLOCK = 48, 128
+"""Rows of a product that fill BLAS, or oneDNN, and waste little of the half that is not needed."""
 
-HALF = 200
-"""Columns from which on half a matrix takes oneDNN less time than the whole; BLAS from one block on."""
+HALF, ONEDNN_HALF = 80, 200
+"""Columns from which on half a matrix takes less time than the whole."""
 
 
 class Factors(Held):
@@ -105,7 +105,7 @@ def both_sides_(
 
 def _multiply_(left: Sequence[Tensor], right: Sequence[Tensor], out: Sequence[Tensor]) -> None:
     for a, b, product in zip(left, right, out, strict=True):
-        (products.mm if product.dim() == 2 else products.bmm)(a, b, out=product)
+        products.multiply(a, b, out=product)
 
 
 def symmetric(above: Tensor) -> Tensor:
@@ -121,8 +121,7 @@ def second_moment_above(rows: Tensor, out: Tensor) -> None:
     """
     batch, n = out.dim() > 2, out.shape[-1]
     onednn = not batch and products.by_onednn(rows.mT, rows)
-    least = 2 * BLOCK if batch else HALF if onednn else BLOCK + 1
-    if n < least or out.is_cuda:
+    if n < (ONEDNN_HALF if onednn else HALF) or out.is_cuda:
         product = products.baddbmm if batch else products.addmm
         product(out, rows.mT, rows, beta=0, alpha=1 / rows.shape[-2], out=out)
     elif batch:
@@ -136,7 +135,7 @@ def _by_rows_of_blocks(rows: Tensor, out: Tensor, onednn: bool) -> None:
     add: Callable[..., Tensor] = torch.addmm
     step = BLOCK
     if onednn:  # it wants the columns side by side in memory
-        add, rows, step = products.addmm, rows.mT.contiguous().mT, 2 * BLOCK
+        add, rows, step = products.addmm, rows.mT.contiguous().mT, ONEDNN_BLOCK
     for k in range(0, out.shape[-1], step):
         left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
         add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)

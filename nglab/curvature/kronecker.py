@@ -18,21 +18,22 @@ from nglab.settings.messages import demand
 
 
 class Work(Scratch):
-    """The memory of the factors. Where neither is asked for later `means` and `inverses` are one: inverted in place."""
+    """The memory of the factors, `inverses` as the solver leaves them. Inverted in place where nobody asks later."""
 
     def __init__(self, params: Layers, average: float | Tensor, refresh: int, sides: int) -> None:
         self.averaged = not is_zero(average)
         self.average = each(average, params[0].new_zeros(params.leading))
-        self.inverses, self.spare = Factors(params, sides), Factors(params, sides)
+        self.inverses = Factors(params, sides)
         in_place = refresh == 1 and not self.averaged
         self.means = self.inverses if in_place else Factors(params, sides)
+        self.measured = Factors(params, sides) if self.averaged else self.means
         stacks = self.inverses.stacks
         self.dampings = [a.new_empty(a.shape[:-2]) for a in stacks]
         # one memory for what is asked of all factorisations at once, and the views of each stack's
         counts = [len(a) for a in stacks]
         self.info = params[0].new_zeros(sum(counts), *params.leading, dtype=torch.int32)
         self.info_of = self.info.split(counts)
-        self.product = params.map(torch.empty_like)
+        self.product = [by_columns(w) for w in params.batched]
 
 
 @dataclass
@@ -103,8 +104,8 @@ class Kronecker(Metric):
         work, inputs = state.work, batch.activations.inputs.batched
         errors = batch.errors.rows(1) if self.sampled else []
         if work.averaged:
-            work.spare.measure_(inputs, errors)
-            work.means.average_(work.spare, weight_of_batch(work.average, state.steps))
+            work.measured.measure_(inputs, errors)
+            work.means.average_(work.measured, weight_of_batch(work.average, state.steps))
         elif self._refreshes(state) or state.again:
             work.means.measure_(inputs, errors)
 
@@ -133,13 +134,16 @@ class Kronecker(Metric):
         if work.means is not work.inverses:
             work.inverses.copy_(work.means)
         self._share_(work, damping)
-        for a, share, spare, info in zip(
-            work.inverses.stacks, work.dampings, work.spare.stacks, work.info_of, strict=True
-        ):
-            self.solver.invert_(a, share, spare, info)
+        for a, share, info in zip(work.inverses.stacks, work.dampings, work.info_of, strict=True):
+            self.solver.invert_(a, share, info)
 
     def multiply_(self, state: KroneckerState, gradient: Layers, out: Layers) -> None:
-        state.work.inverses.multiply_(gradient, state.work.product, out)
+        on_inputs, on_errors = state.work.inverses.batched
+        products = state.work.product if on_errors else out.batched
+        for g, a, product in zip(gradient.batched, on_inputs, products, strict=True):
+            self.solver.from_right(g, a, out=product)  # G_i (Λ_i + √λ I)⁻¹
+        for product, a, d in zip(products, on_errors, out.batched, strict=False):
+            self.solver.from_left(a, product, out=d)  # (Λ̃_i + √λ I)⁻¹ times that
 
     def _refreshes(self, state: KroneckerState) -> bool:
         interval = self.refresh
@@ -162,6 +166,11 @@ class Kronecker(Metric):
             pi = pi_of(inputs, errors)
             torch.mul(root, pi, out=on_inputs)
             torch.div(root, pi, out=on_errors)
+
+
+def by_columns(like: Tensor) -> Tensor:
+    """Memory for a matrix, or a batch of them, with the columns one after the other."""
+    return torch.empty_like(like.mT, memory_format=torch.contiguous_format).mT
 
 
 def pi_of(inputs: Tensor, errors: Tensor) -> Tensor:

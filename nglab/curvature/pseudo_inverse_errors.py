@@ -21,10 +21,10 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, batch: Batch) -> None:
         self.batch = batch
-        self.inputs, self.spare = Factors(params, sides=1), Factors(params, sides=1)
+        self.inputs = Factors(params, sides=1)
         self.transposed_inverses = params.map(torch.empty_like)
         self.errors = Errors(batch.network, batch.examples, 1, params[0])
-        self.moved, self.product = params.map(torch.empty_like), params.map(torch.empty_like)
+        self.moved = params.map(torch.empty_like)
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class PseudoInverseErrors(Metric):
     def invert_(self, state: Work, damping: Tensor) -> Tensor:
         root = damping.sqrt()
         solved = transposed_inverses_(state.batch.params, root, state.transposed_inverses)
-        for a, spare in zip(state.inputs.stacks, state.spare.stacks, strict=True):
+        for a in state.inputs.stacks:
             info = torch.empty(a.shape[:-2], dtype=torch.int32, device=a.device)
-            self.solver.invert_(a, root.expand(a.shape[:-2]), spare, info)
+            self.solver.invert_(a, root.expand(a.shape[:-2]), info)
             solved &= (info == 0).all(0)
         self._move_(state)
         return solved
@@ -75,7 +75,9 @@ class PseudoInverseErrors(Metric):
             add_outer_(out, e, x, scale=1 / batch.examples, keep=0)
 
     def multiply_(self, state: Work, gradient: Layers, out: Layers) -> None:
-        state.inputs.multiply_(state.moved, state.product, out)
+        (on_inputs, _) = state.inputs.batched
+        for moved, a, d in zip(state.moved.batched, on_inputs, out.batched, strict=True):
+            self.solver.from_right(moved, a, out=d)
 
 
 def transposed_inverses_(params: Layers, ridge: Tensor, out: Layers) -> Tensor:

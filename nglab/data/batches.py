@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+AT_ONCE = 2**24
+"""Bytes of batches that are gathered at once, so that they lie in the cache when they are taken."""
+
 
 class Batches:
     """Shuffled mini-batches, a fresh order for each pass; the remainder of a pass that fills no batch is left out.
 
     `members` are the indices of the data sets that the replicas train on (a stack), or None for one network.
-    Batches are gathered many at a time, so that the loop over steps only reads views.
+    Batches are gathered many at a time, on a CPU at most `at_once`, so that the loop over steps only reads views.
     """
 
     def __init__(
@@ -29,6 +32,9 @@ class Batches:
         self.generators = generators
         self.members = members
         self.replicas = None if members is None else len(members)
+        columns = self.x.shape[-1] + (0 if self.same else self.y.shape[-1])
+        bytes_of_step = batch_size * len(generators) * columns * self.x.element_size()
+        self.at_once = max(8, AT_ONCE // bytes_of_step) if self.x.is_cpu else self.steps_per_pass
         self.order = torch.empty(0, len(generators), batch_size, dtype=torch.long)  # of no pass yet
 
     def shuffle(self) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nglab.errors import InputError
 from nglab.plotting import style
-from nglab.plotting.loss_figure import seconds_label
+from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.runs.many import describe, differing_keys, flatten
 from nglab.runs.table import RunRecord, read_run
 
@@ -63,7 +63,7 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
     written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
     final = final_losses(records, configs, [key for key in keys if key != "optimizer.lr"])
     if final.groupby("label").learning_rate.nunique().max() >= 3:
-        floors = style.positive(record.summary.get("minimum_loss") for record in records)
+        floors = positive(record.summary.get("minimum_loss") for record in records)
         heading = title(configs[0], keys)
         written += draw_learning_rates(final, floors, heading, out / "learning_rates")
     return written
@@ -111,16 +111,16 @@ def final_losses(
 
 def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> list[Path]:
     """Loss against examples and against seconds, a line for each setting."""
-    floors = style.positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
+    floors = positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
     figure = Figure(figsize=(7, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
-    limits = style.loss_limits([run.test_loss for line in lines for run in line.runs], floors)
+    limits = loss_limits([run.test_loss for line in lines for run in line.runs], floors)
     for axes in (left, right):
         style.log_loss_axis(axes, limits, floors)
     for line, look in zip(lines, looks(lines, keys), strict=True):
         style.draw_spread(left, line.runs, "examples_seen", line.label(keys), unit=1000, **look)
         style.draw_spread(right, line.runs, "train_seconds", **look)
-    left.set(xlabel=style.EXAMPLES, ylabel="test loss")
+    left.set(xlabel=EXAMPLES, ylabel="test loss")
     right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
@@ -176,7 +176,7 @@ def draw_learning_rates(
     figure = Figure(figsize=(3.6, 2.8))
     axes = figure.subplots()
     each = final.final_test_loss.to_numpy()[:, None]
-    style.log_loss_axis(axes, style.loss_limits(each, floors), floors)
+    style.log_loss_axis(axes, loss_limits(each, floors), floors)
     for i, (label, part) in enumerate(final.groupby("label", sort=False)):
         style.draw_rates(axes, part, cycled_look(i)["color"], str(label))
     style.mark_diverged(axes, final)

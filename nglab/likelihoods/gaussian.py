@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nglab.likelihoods.likelihood import Likelihood, draw, normal, unit_vectors
+from nglab.randomness import normal_
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class Gaussian(Likelihood):
     def loss(self, z: Tensor, y: Tensor, error: Tensor | None = None) -> Tensor:
         """h = ½ · mean over examples of ‖y − z‖²."""
         error = self.error(z, y) if error is None else error
-        return error.square().sum((-2, -1)).mul_(0.5 / error.shape[-2])
+        of_examples = torch.linalg.vector_norm(error, dim=-1)  # ‖e‖, without memory for squares
+        return of_examples.square_().sum(-1).mul_(0.5 / error.shape[-2])
 
     def sample_error(self, z: Tensor, generators: Sequence[torch.Generator], out: Tensor) -> Tensor:
         """y ~ N(z, I), so e_L = y − z ~ N(0, I) whatever z is."""
         replicas = [out] if len(generators) == 1 else out
         for replica, generator in zip(replicas, generators, strict=True):
             if replica.is_contiguous():
-                replica.normal_(generator=generator)
+                normal_(replica, generator)
             else:  # the same numbers, however `out` lies in memory
                 replica.copy_(normal(replica, generator))
         return out

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nglab.randomness import normal_
 from nglab.settings.messages import demand
 
 
@@ -122,7 +123,7 @@ def draw(
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
     """N(0, 1), of the shape of `like`, which need not be contiguous."""
-    return _contiguous(like).normal_(generator=generator)
+    return normal_(_contiguous(like), generator)
 
 
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:

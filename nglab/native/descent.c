@@ -6,16 +6,22 @@
      momentum:  s = 1/M,  V_i ← μ V_i + Σ e_i x_{i-1}ᵀ,  W_i ← W_i + α V_i
      ahead:     the same of W_i + αμV_i, which is what the weights are (Nesterov)
    An example a row. With a bias, W_i's last column, x_{i-1} ends in a 1. Each W_i is changed once e_{i-1} is made of
-   it, while it lies in the cache. What is computed is defined by the methods' `step` in Python. */
+   it, while it lies in the cache. What is computed is defined by the methods' `step` in Python.
+
+   Three kinds of memory, each with its three products a layer:
+     OUTSIDE  the caller's own, products by BLAS: for large layers
+     PADDED   rows filled up with zeros to whole vector registers, products of our own: for small ones
+     LANES    a stack of networks side by side, lane l of a vector holding a number of network l */
 
 #include <stdint.h>
 #include <string.h>
 
 struct network {
     int32_t depth, bias, phi, examples, ahead; /* L, 0 or 1, φ, M, whether the momentum is Nesterov's */
-    const int32_t *widths;              /* n_0 … n_L */
+    const int32_t *widths;                     /* n_0 … n_L */
 };
 enum { IDENTITY, TANH, RELU };
+enum { OUTSIDE, PADDED, LANES };
 enum { ACCURATE = 0x140102 }; /* MKL's most accurate mode, errors ignored: as PyTorch calls its vector mathematics */
 
 /* Bytes of a vector register; and of the tile of sums that the registers hold, how many rows of four there are. */
@@ -40,18 +46,19 @@ enum { ACCURATE = 0x140102 }; /* MKL's most accurate mode, errors ignored: as Py
 #define HELD(x) (void)0
 #endif
 
+#define INLINE static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 #define OF(name) JOIN(name, T) /* the name's variant for numbers of the type T */
 
 #define T float
-#include "descent_layers.h"
-#include "descent_rows.h"
+#include "descent_vectors.h"
+#include "descent_padded.h"
 #include "descent_lanes.h"
-#include "descent_stack.h"
+#include "descent_steps.h"
 #undef T
 #define T double
-#include "descent_layers.h"
-#include "descent_rows.h"
+#include "descent_vectors.h"
+#include "descent_padded.h"
 #include "descent_lanes.h"
-#include "descent_stack.h"
+#include "descent_steps.h"

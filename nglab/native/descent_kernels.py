@@ -11,6 +11,9 @@ TYPES = {"float32": ("float", "sgemm_", "vmsTanh"), "float64": ("double", "dgemm
 PHI = {"identity": 0, "tanh": 1, "relu": 2}
 """The activations that it has, by their numbers there."""
 
+OUTSIDE, PADDED, LANES = range(3)
+"""The kinds of memory that steps are made in: the caller's own, for BLAS; rows filled up to registers; a stack's."""
+
 
 class Network(Structure):
     """`struct network`."""
@@ -30,12 +33,14 @@ class Batches(Structure):
     )
 
 
-class Descent:
-    """Chunks of steps of one network or many of M examples each.
+class Functions(Structure):
+    """`struct functions`."""
 
-    `lanes`: how many networks fit side by side; `memory` and `memory_in_lanes`: how many numbers a step works in, for
-    each network alone and side by side.
-    """
+    _fields_ = (("gemm", c_void_p), ("tanh", c_void_p))
+
+
+class Descent:
+    """Chunks of steps of one network or many of M examples each; `lanes`: how many networks fit side by side."""
 
     def __init__(
         self, dtype: str, widths: Sequence[int], bias: bool, activation: str, examples: int,
@@ -46,14 +51,11 @@ class Descent:
         depth = len(widths) - 1
         self.widths = (c_int32 * (depth + 1))(*widths)
         self.network = Network(depth, bias, PHI[activation], examples, ahead, self.widths)
-        self.gemm, self.tanh = c_void_p(blas(gemm)), c_void_p(blas(tanh))
+        self.momentum, self.functions = momentum, Functions(blas(gemm), blas(tanh))
         self.function = getattr(library(), f"nglab_descent_{name}")
         self.lanes: int = getattr(library(), f"nglab_lanes_{name}")()
-        memory = getattr(library(), f"nglab_memory_{name}")
-        memory.restype = c_int64
-        self.memory, self.memory_in_lanes = (
-            memory(byref(self.network), momentum, k) for k in (0, 1)
-        )
+        self.memory_of = getattr(library(), f"nglab_memory_{name}")
+        self.memory_of.restype = c_int64
 
     @staticmethod
     def available(dtype: str, activation: str) -> bool:
@@ -63,14 +65,19 @@ class Descent:
         _, gemm, tanh = TYPES[dtype]
         return blas(gemm) is not None and (activation != "tanh" or blas(tanh) is not None)
 
+    def memory(self, kind: int) -> int:
+        """How many numbers a step's memory takes, which begins at the beginning of a register."""
+        return int(self.memory_of(byref(self.network), self.momentum, kind))
+
     def run(
-        self, count: int, least: int, weights: Sequence[int], velocities: Sequence[int],
-        apart: Sequence[int], batches: Batches, steps: int, memory: int,
+        self, count: int, least: int, alone: int, weights: Sequence[int],
+        velocities: Sequence[int], apart: Sequence[int], batches: Batches, steps: int, memory: int,
     ) -> None:  # fmt: skip
         """`nglab_descent`; no velocities: plain descent."""
         depth = self.network.depth
         self.function(
-            byref(self.network), c_int32(count), c_int32(least), (c_void_p * depth)(*weights),
-            (c_void_p * depth)(*velocities) if velocities else None, (c_int64 * depth)(*apart),
-            byref(batches), c_int64(steps), c_void_p(memory), self.gemm, self.tanh,
+            byref(self.network), c_int32(count), c_int32(least), c_int32(alone),
+            (c_void_p * depth)(*weights), (c_void_p * depth)(*velocities) if velocities else None,
+            (c_int64 * depth)(*apart), byref(batches), c_int64(steps), c_void_p(memory),
+            byref(self.functions),
         )  # fmt: skip

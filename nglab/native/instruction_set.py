@@ -3,8 +3,6 @@
 Levels are those of the x86-64 psABI as far as kernels use them: v3 adds AVX2 and FMA to the baseline, v4 AVX-512.
 """
 
-import platform
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +19,7 @@ LEVELS = {
 
 @cache
 def processor() -> dict[str, str]:
-    """What Linux says of the first processor (`vendor_id`, `flags`, …); nothing but on x86-64."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return {}
+    """What Linux says of the first processor (`vendor_id`, `model name`, `flags`, …); nothing elsewhere."""
     try:
         with CPUINFO.open() as file:
             described = file.read(FIRST_PROCESSOR).partition("\n\n")[0]

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nglab.networks import products
 from nglab.networks.network import Network
 from nglab.networks.scratch import Held
 
@@ -88,6 +89,10 @@ class Layers(Sequence[Tensor], Held):
             return Layers(self.network, pieces)
         return Layers.within(self.network, pieces[0])
 
+    def replicas(self, some: slice | Sequence[int]) -> "Layers":
+        """Those of a stack's networks; of a slice, views."""
+        return Layers(self.network, [stack[:, some] for stack in self.stacks])
+
     def held(self) -> list[Tensor]:
         return self.stacks
 
@@ -116,15 +121,15 @@ class Layers(Sequence[Tensor], Held):
         return [w[..., :n] for w, n in zip(self.views, self.network.widths[:-1], strict=True)]
 
 
-BY_COLUMNS = 100
+BY_COLUMNS = math.inf if products.LIFTED else 100
 """Examples from which on BLAS is faster where the values of one unit lie side by side in memory."""
 
 
 def layer_values(like: Tensor, layers: int, examples: int, units: int, hidden: bool) -> Tensor:
     """Memory for x_i or e_i of `layers` layers, `[layers, ..., examples, units]`, for replicas as `like` has them.
 
-    One example a row, as everywhere; in memory, of many examples, one unit after the other. Only what a data set or a
-    density fills (not `hidden`) lies as they do.
+    One example a row, as everywhere; in memory, of `BY_COLUMNS` examples or more, one unit after the other. Only what a
+    data set or a density fills (not `hidden`) lies as they do.
     """
     if hidden and examples >= BY_COLUMNS:
         return like.new_empty(layers, *like.shape[:-2], units, examples).mT

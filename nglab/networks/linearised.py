@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nglab.networks.layers import Layers, layer_values
 from nglab.networks.network import Network
-from nglab.networks.passes import Activations, Errors, backward, forward, product
+from nglab.networks.passes import Activations, Errors, backward, by_matrices, forward, product
 
 
 class Linearised:
@@ -52,6 +52,8 @@ class Linearised:
 
     def forward(self, v: Sequence[Tensor], first_layer: int = 0) -> Tensor:
         """J v `[..., k, M, n_L]`; before `first_layer` (from 0) v counts as zero and is not read."""
+        if first_layer == 0 and by_matrices(self.network, self.examples):
+            return along_matrices(self.params.views, v, self.activations.x)
         for moved, _ in self.tangents(v, first_layer):
             output = moved
         return output
@@ -151,7 +153,7 @@ def matrices_by_layer(w: Sequence[Tensor], d: Sequence[Tensor], x: Sequence[Tens
 
     Up to layer c, x_{i-1} goes to x_c and from there to x_L; after it, x_{i-1} = W_{i-1} ⋯ W_{c+1} x_c.
     """
-    c = min(range(len(x)), key=lambda i: x[i].shape[-1])
+    c = narrowest(x)
     moved = x[-1].new_empty(*x[-1].shape[:-2], len(d), *x[-1].shape[-2:])
     to_c, _ = _onwards(w[:c], d[:c])
     to_output, c_to_output = _onwards(w[c:], d[c:])
@@ -164,6 +166,38 @@ def matrices_by_layer(w: Sequence[Tensor], d: Sequence[Tensor], x: Sequence[Tens
         torch.matmul(x[c], whole.mT, out=moved.select(-3, i))
         from_c = w[i] if from_c is None else w[i] @ from_c
     return moved
+
+
+def along_matrices(w: Sequence[Tensor], v: Sequence[Tensor], x: Sequence[Tensor]) -> Tensor:
+    """J v = P'x_0 `[..., k, M, n_L]`, P' the derivative of P = W_L ⋯ W_1 along V_i `[..., k, n_i, n_{i-1}]`.
+
+    With A = W_c ⋯ W_1 up to the narrowest x_c = A x_0, and B from there on, P'x_0 = B A'x_0 + B'x_c.
+    """
+    c = narrowest(x)
+    w, x_0, x_c = [w_i.unsqueeze(-3) for w_i in w], x[0].unsqueeze(-3), x[c].unsqueeze(-3)
+    if c == 0:
+        return x_c @ _derivative(w, v)[1].mT
+    to_c = ([m.mT for m in reversed(layers[:c])] for layers in (w, v))  # Aᵀ, from x_c backwards
+    _, along_a = _derivative(*to_c)
+    at_c = x_0 @ along_a
+    if c == len(w):
+        return at_c
+    b, along_b = _derivative(w[c:], v[c:])
+    return at_c @ b.mT + x_c @ along_b.mT
+
+
+def _derivative(w: Sequence[Tensor], v: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """P = W_k ⋯ W_1, and its derivative along V_1 … V_k: P' ← W_i P' + V_i P."""
+    p, along = w[0], v[0]
+    for w_i, v_i in zip(w[1:], v[1:], strict=True):
+        along = w_i @ along + v_i @ p
+        p = w_i @ p
+    return p, along
+
+
+def narrowest(x: Sequence[Tensor]) -> int:
+    """c of the x_c of the fewest units."""
+    return min(range(len(x)), key=lambda i: x[i].shape[-1])
 
 
 def _onwards(w: Sequence[Tensor], d: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:

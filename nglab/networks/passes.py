@@ -109,6 +109,11 @@ def forward(
     return out
 
 
+def by_matrices(network: Network, examples: int) -> bool:
+    """Whether x_L alone of so many examples is had sooner by `matrix_outputs` than by a forward pass."""
+    return network.is_matrix and 4 * min(network.widths) <= examples
+
+
 def matrix_outputs(network: Network, params: Layers, x: Tensor) -> Tensor:
     """x_L = W_L ⋯ W_1 x_0 of a network that is a matrix, `[..., M, n_L]`, with the weights multiplied first.
 

@@ -1,16 +1,23 @@
-"""Products of matrices, of pairs or of batches of pairs: by BLAS, and the large float32 ones on the CPU by oneDNN.
+"""Products of matrices, of pairs or of batches of pairs: by BLAS, or the large float32 ones on the CPU by oneDNN.
 
 PyTorch gives float32 products on the CPU to the BLAS that it was built with, most often MKL, and keeps oneDNN, which it
-brings along, for what it compiles. On processors that MKL does not serve well (AMD's) oneDNN takes half of its time;
-a call costs some 15 µs more. Neither rounds alike, so the choice depends on sizes alone, never on a measurement.
+brings along, for what it compiles. On processors that MKL does not serve well (AMD's) oneDNN takes down to half of its
+time; a call costs some 15 µs more. Where MKL's vendor check is lifted, MKL is the faster at every size. Neither rounds
+alike, so the choice depends on that and on sizes, never on a measurement.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-LEAST_WORK = 4_000_000
+from nglab.native import vendor_check
+
+LIFTED = vendor_check.lifted()
+"""Whether BLAS is an MKL whose kernels are those of the processor's own instructions: what is fastest depends on it."""
+
+LEAST_WORK = math.inf if LIFTED else 4_000_000
 """Multiply-adds from which on oneDNN is worth its call."""
 
 ONEDNN: Callable[..., Tensor] | None = (
@@ -51,6 +58,11 @@ def bmm(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     for one in zip(a, b, out, strict=True):
         mm(*one)
     return out
+
+
+def multiply(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """out ← a b, for a pair or a batch of pairs."""
+    return (mm if out.dim() == 2 else bmm)(a, b, out=out)
 
 
 def baddbmm(

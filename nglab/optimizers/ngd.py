@@ -69,7 +69,7 @@ class NGDState:
     rate: Rate  # α
     reduction_ratio: Tensor  # ρ of the last step
     skipped_steps: Tensor
-    ceiling: Tensor  # the largest batch loss that a step may leave; not a number before the first
+    ceiling: Tensor  # the largest batch loss that a step may leave; infinite before the first that is not zero
     mean_gradient: MeanGradient | None  # Ḡ, where D is made of it
     generators: list[torch.Generator]  # of the sampled targets
     batch: Batch
@@ -130,7 +130,7 @@ class NGD(Optimizer):
             rate=self.schedule.start(each(self.lr, per_replica), task.steps),
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
-            ceiling=per_replica + torch.nan,
+            ceiling=per_replica + torch.inf,
             mean_gradient=None if is_zero(keep) else MeanGradient.of(params, keep),
             generators=list(streams("sampled targets")) if samples else [],
             batch=batch,
@@ -150,8 +150,9 @@ class NGD(Optimizer):
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW
-        torch.where(state.ceiling.isnan(), CEILING * loss, state.ceiling, out=state.ceiling)
-        trial_loss = batch.loss(trial, x, y)
+        first = state.ceiling.isinf() & (loss > 0)
+        torch.where(first, CEILING * loss, state.ceiling, out=state.ceiling)
+        trial_loss = batch.trial_loss(trial, x, y)
         taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
         self._take_(params, trial, state, taken)
 

@@ -65,6 +65,10 @@ class Optimizer(ABC):
             params, state = self.step(params, state, x_k, y_k)
         return params, state
 
+    def takes_turns(self, state: Any) -> bool:
+        """Whether `steps` takes a stack's networks a few at a time through all its steps: each stack fits the cache."""
+        return False
+
     def diagnostics(self, state: Any) -> dict[str, Tensor]:
         """What `columns` names, each `[...]`."""
         return {}

@@ -49,3 +49,6 @@ class SGD(Optimizer):
             return super().steps(params, state, x, y)
         state.compiled.steps_(params, x, y, state.rate.advance_by_(len(x)))
         return params, state
+
+    def takes_turns(self, state: SGDState) -> bool:
+        return state.compiled is not None

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from nglab.plotting.loss_axis import power_of_ten
+
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # a PDF logs each font table it drops
 
 RC: Any = {
@@ -54,10 +56,6 @@ METHOD_COLOURS = {"SGD": "#000000", "NGD": "#d62728"}
 FLOOR_COLOUR = "#8c8c8c"
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"]
 DASHES = ["-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1))]
-EXAMPLES, SECONDS = "training examples (×10³)", "wall-clock time (seconds)"
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 DATELESS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
@@ -108,22 +106,6 @@ def loss_at(run: pd.DataFrame, x: str, grid: np.ndarray) -> np.ndarray:
     return np.where(diverged & (grid > finite[x].iloc[-1]), np.inf, loss)
 
 
-def loss_limits(runs: Iterable[ArrayLike], floors: Iterable[float]) -> tuple[float, float]:
-    """Ends of a log axis for the losses of runs: all of them and the floors, but no more than ten
-    times above where the runs began."""
-    shown = [loss[np.isfinite(loss) & (loss > 0)] for loss in map(np.asarray, runs)]
-    shown = [loss for loss in shown if len(loss)]
-    if not shown:
-        return 0.1, 1.0
-    top = min(max(loss.max() for loss in shown), 10 * max(loss[0] for loss in shown))
-    return min([*floors, *(loss.min() for loss in shown)]) / 1.5, top * 1.5
-
-
-def positive(floors: Iterable[float | None]) -> list[float]:
-    """The distinct floors that a log axis can show."""
-    return sorted({float(floor) for floor in floors if floor is not None and floor > 0})
-
-
 def log_loss_axis(axes: Axes, limits: tuple[float, float], floors: Iterable[float]) -> None:
     """Log axis over `limits`, labelled within decades where it spans few; dashed `floors`."""
     axes.set_yscale("log")
@@ -146,13 +128,6 @@ def log_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_formatter("")
     axes.xaxis.set_major_formatter("{x:g}" if decades < 5 else power_of_ten)
-
-
-def power_of_ten(value: float, _: float) -> str:
-    """10⁻³ in the characters of the font: TeX's way takes a third of the time of a small figure."""
-    if not 0 < value < math.inf:  # a tick far outside
-        return ""
-    return "10" + str(round(math.log10(value))).translate(SUPERSCRIPT)
 
 
 def draw_spread(

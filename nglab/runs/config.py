@@ -69,17 +69,23 @@ class Config:
 
 
 def check(cfg: DictConfig) -> Config:
-    """A composed configuration as a `Config`; InputError at the first wrong key, type or range.
+    """A composed configuration as a `Config`, Hydra's section aside; InputError at the first wrong key, type or range.
 
     Whether `device` exists is for `check_device`: a sweep may be started where its jobs do not run.
     """
-    values = OmegaConf.to_container(cfg, resolve=True)
+    values = {str(key): resolved(cfg, str(key)) for key in cfg if key != "hydra"}
     config: Config = replace(build(Config, values), names=names_of(values))
     check_all(config, config)
     check_batch(config)
     right = re.fullmatch(r"auto|cpu|cuda(:\d+)?", config.device) is not None
     demand(right, "device", config.device, "auto, cpu, cuda or cuda:<number>")
     return config
+
+
+def resolved(cfg: DictConfig, key: str) -> Any:
+    """What stands at a key, as plain data; "???" where it is missing."""
+    value = "???" if OmegaConf.is_missing(cfg, key) else cfg[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def check_batch(config: Config) -> None:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import pandas as pd
-
 log = logging.getLogger(__name__)
 
 FLOOR_FACTOR = 1.1
@@ -61,13 +59,9 @@ class RecordWriter:
         """The test loss has left the finite numbers: there is nothing more to record."""
         return bool(self.rows) and not math.isfinite(self.rows[-1]["test_loss"])
 
-    @property
-    def metrics(self) -> pd.DataFrame:
-        return pd.DataFrame(self.rows, dtype=float)
-
     def close(self, status: str, **more: Any) -> dict[str, Any]:
         """Write and return the summary: the last thing a run writes."""
-        reached = outcome(self.metrics, self.minimum_loss) if self.rows else {}
+        reached = outcome(self.rows, self.minimum_loss) if self.rows else {}
         self.summary = {"status": status, **reached, **self.facts, **more}
         write_json(self.folder / "summary.json", self.summary)
         return self.summary
@@ -86,26 +80,25 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def outcome(metrics: pd.DataFrame, minimum_loss: float | None) -> dict[str, float | int | None]:
+def outcome(
+    rows: Sequence[Mapping[str, float]], minimum_loss: float | None
+) -> dict[str, float | int | None]:
     """Where a run ended, its best test loss, and when it first came within 1.1 × the smallest possible loss."""
-    reached = (
-        metrics[metrics.test_loss <= FLOOR_FACTOR * minimum_loss]
-        if minimum_loss is not None
-        else metrics[:0]
-    )
-    last = metrics.iloc[-1]
+    floor, last = FLOOR_FACTOR * (-math.inf if minimum_loss is None else minimum_loss), rows[-1]
+    reached = next((row for row in rows if row["test_loss"] <= floor), None)
+    losses = [row["test_loss"] for row in rows if not math.isnan(row["test_loss"])]
     return {
-        "final_test_loss": finite(last.test_loss),
-        "best_test_loss": finite(metrics.test_loss.min()),
+        "final_test_loss": finite(last["test_loss"]),
+        "best_test_loss": finite(min(losses, default=math.nan)),
         "minimum_loss": minimum_loss,
-        "examples_to_floor": int(reached.examples_seen.iloc[0]) if len(reached) else None,
-        "seconds_to_floor": float(reached.train_seconds.iloc[0]) if len(reached) else None,
-        "steps": int(last.step),
+        "examples_to_floor": int(reached["examples_seen"]) if reached else None,
+        "seconds_to_floor": float(reached["train_seconds"]) if reached else None,
+        "steps": int(last["step"]),
         "skipped_steps": int(last.get("skipped_steps", 0)),
-        "train_seconds": float(last.train_seconds),
+        "train_seconds": float(last["train_seconds"]),
     }
 
 
 def finite(value: float) -> float | None:
     """JSON knows no infinity: a loss that is not finite is null."""
-    return float(value) if abs(value) < float("inf") else None
+    return float(value) if math.isfinite(value) else None

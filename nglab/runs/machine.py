@@ -3,13 +3,13 @@
 import os
 import platform
 import re
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
+from nglab.native import instruction_set
 from nglab.native.arithmetic import arithmetic
 from nglab.runs.cores import available_cores
 from nglab.runs.provenance import git_commit
@@ -47,10 +47,8 @@ def machine() -> dict[str, str]:
 
 def processor() -> str:
     """The processor's name, as Linux tells it, else what Python knows."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    told = instruction_set.processor().get("model name")
+    return told or platform.processor() or platform.machine()
 
 
 def memory() -> str:

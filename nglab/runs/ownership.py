@@ -25,9 +25,9 @@ Settings = Mapping[str, Any]
 def take(folder: Path, settings: Settings) -> None:
     """Make `folder` that of the run of `settings`, unless it is; raises as `standing` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    if standing(folder, settings) is None and not (folder / OWNER).exists():
-        write_owner(folder, settings)
-        standing(folder, settings)  # another process may have been faster
+    new = standing(folder, settings) is None and not (folder / OWNER).exists()
+    if new and not write_owner(folder, settings):  # another process was faster
+        standing(folder, settings)
 
 
 def standing(folder: Path, settings: Settings) -> str | None:
@@ -77,8 +77,11 @@ def finished(folder: Path, settings: Settings) -> bool:
     return done
 
 
-def write_owner(folder: Path, settings: Settings, anew: bool = False) -> None:
-    """Write `run.json` where there is none; `anew`: in place of that of the same run, which begins again."""
+def write_owner(folder: Path, settings: Settings, anew: bool = False) -> bool:
+    """Write `run.json` where there is none; `anew`: in place of that of the same run, which begins again.
+
+    False where another process has written it meanwhile.
+    """
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     content = {"config": settings, "versions": made_with(), "started": started}
     partial = folder / f"run.{os.getpid()}.partial.json"
@@ -88,8 +91,9 @@ def write_owner(folder: Path, settings: Settings, anew: bool = False) -> None:
             os.replace(partial, folder / OWNER)
         else:
             os.link(partial, folder / OWNER)
+        return True
     except FileExistsError:
-        pass  # another process was faster
+        return False
     finally:
         partial.unlink(missing_ok=True)
 

@@ -84,6 +84,8 @@ def begin_or_go_on(
         train_and_write(problem, configs[0], records, checkpoint, saved["loop"], progress)
         for record in records:
             conclude(record)
+        for record in records:
+            draw(record)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         why = {} if interrupted else {"traceback": traceback.format_exc()}
@@ -169,16 +171,19 @@ def rows_of(evaluation: Evaluation) -> list[dict[str, float]]:
 
 
 def conclude(record: RecordWriter) -> None:
-    """Draw a finished or diverged run's curve, then write its summary."""
-    metrics, minimum_loss = record.metrics, record.minimum_loss
-    first, last = metrics.test_loss.iloc[[0, -1]]
+    """Write the summary of a finished or diverged run."""
+    first, last = (record.rows[i]["test_loss"] for i in (0, -1))
     settled = math.isfinite(last) and last <= first
     status = "finished" if settled else "diverged"
-    with whole(record.folder / "loss.png") as path:
-        save_loss_figure(metrics, minimum_loss, path, record.facts)
     record.close(status)
     extra = {"folder": record.folder}  # for the log of this run alone
     log.info("%s: test loss %.4g, %s", status, last, record.folder, extra=extra)
+
+
+def draw(record: RecordWriter) -> None:
+    """The picture of a run's curve; a run that was killed before it is a result without it."""
+    with whole(record.folder / "loss.png") as path:
+        save_loss_figure(record.rows, record.minimum_loss, path, record.facts)
 
 
 def describe(records: Sequence[RecordWriter]) -> str:

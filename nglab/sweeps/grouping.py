@@ -1,5 +1,6 @@
 """Which runs can be trained as one stack, and how many of them fit into memory."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any
@@ -61,7 +62,9 @@ def split(
     configs: Sequence[Config], members: Sequence[int], memory: float, cache: float, processes: int
 ) -> list[list[int]]:
     """`members` in as few parts of nearly one size as keep each within both bounds and every process busy."""
-    step = step_bytes(configs[members[0]])
+    begun = begin(configs[members[0]])
+    step = step_bytes(begun)
+    cache = math.inf if configs[members[0]].optimizer.takes_turns(begun[1]) else cache
     shared_out = processes if len(members) >= 2 * processes else 1
     for count in range(shared_out, len(members) + 1, shared_out):
         parts = [list(members[i * len(members) // count : (i + 1) * len(members) // count])
@@ -92,14 +95,18 @@ def dataset_numbers(config: Config) -> int:
     return (config.data.train_examples + config.data.test_examples) * ends
 
 
-def step_bytes(config: Config) -> int:
-    """What the steps of one run touch: its parameters, and all that its method keeps, as its `init` makes it."""
+def begin(config: Config) -> tuple[Layers, Any]:
+    """The parameters of a run, without values, and its method's state as `init` makes it."""
     like = torch.empty(0, dtype=getattr(torch, config.dtype))
     numbers = sum(n * m for n, m in config.arch.shapes)
     params = Layers.within(config.arch, like.new_empty(1, 1, numbers))
     task = Task(config.arch, config.likelihood, steps=1)
-    state = config.optimizer.init(task, params, lambda purpose: [torch.Generator()])
-    return sum(memory_of([params, state], {}).values())
+    return params, config.optimizer.init(task, params, lambda purpose: [torch.Generator()])
+
+
+def step_bytes(begun: tuple[Layers, Any]) -> int:
+    """What the steps of one run touch: its parameters, and all that its method keeps."""
+    return sum(memory_of(list(begun), {}).values())
 
 
 def memory_of(value: Any, found: dict[int, int]) -> dict[int, int]:

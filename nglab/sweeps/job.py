@@ -2,23 +2,24 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import _save_config, filter_overrides
+from hydra.core.utils import filter_overrides
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
 from nglab.runs.ownership import finished, may_begin, take
-from nglab.sweeps.shared_composing import Kept
+from nglab.sweeps.hydra_files import write_hydra_files
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -28,19 +29,21 @@ log = logging.getLogger(__name__)
 HERE = ("hydra_plugins.nglab_launcher.Sequential", "hydra_plugins.nglab_launcher.Stacked")
 """The launchers that run their jobs in this process and leave finished ones alone."""
 
-HYDRA_FILES = ".hydra"
-"""The folder, within a job's, of the configuration as Hydra composed it."""
-
 
 @dataclass(frozen=True)
 class Job:
-    """One job: Hydra's configuration of it, nglab's, and its folder."""
+    """One job: its overrides, its configuration and its folder."""
 
     number: int
-    overrides: Sequence[str]
-    composed: DictConfig
+    overrides: tuple[str, ...]
     config: "Config"
     folder: Path
+    compose: Callable[[], DictConfig]
+
+    @property
+    def composed(self) -> DictConfig:
+        """Hydra's configuration of it, made anew, a hundred times the size of the rest, and in force from now on."""
+        return self.compose()
 
     def __str__(self) -> str:
         return f"\t#{self.number} : {' '.join(filter_overrides(self.overrides))}"
@@ -48,6 +51,13 @@ class Job:
 
 class RunFailed(CompactHydraException):
     """A run raised. Its traceback is in the log already, so Hydra prints this one line."""
+
+
+class Here(dict[Any, Any]):
+    """What this process has made already. The processes of launchers, which do one job each, begin without."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Here, ()
 
 
 class JobCallbacks(Callbacks):
@@ -58,16 +68,16 @@ class JobCallbacks(Callbacks):
 
     def __init__(self, cfg: DictConfig | None = None) -> None:
         super().__init__(cfg)
-        self.checked = Kept()
+        self.checked, self.jobs = Here(), Here()
 
     def check(self, composed: DictConfig) -> "Config":
-        """The job's configuration without Hydra's section, checked once whoever asks."""
+        """The job's configuration, checked once whoever asks."""
         from nglab.runs.config import check  # torch: seconds
 
-        overrides = composed.hydra.overrides
-        config: Config = self.checked.get(
-            (*overrides.hydra, *overrides.task), lambda: check(without_hydra(composed))
-        )
+        key = (*composed.hydra.overrides.hydra, *composed.hydra.overrides.task)
+        if key not in self.checked:
+            self.checked[key] = check(composed)
+        config: Config = self.checked[key]
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
@@ -118,20 +128,32 @@ def reported() -> Iterator[None]:
 def sweep_job(
     context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]
 ) -> Job:
-    """Job `number` of a sweep; raises InputError where it is wrong."""
-    composed = context.config_loader.load_sweep_config(sweep, list(overrides))
-    folder = job_folder(composed, number)
-    config = cast(JobCallbacks, context.callbacks).check(composed)
-    return Job(number, overrides, composed, config, folder)
+    """Job `number` of a sweep, made once; raises InputError where it is wrong."""
+    callbacks, key = cast(JobCallbacks, context.callbacks), (number, *overrides)
+    if key not in callbacks.jobs:
+        compose = partial(composed, context, sweep, number, overrides)
+        cfg = compose()
+        folder = Path(cfg.hydra.runtime.output_dir)
+        callbacks.jobs[key] = Job(number, tuple(overrides), callbacks.check(cfg), folder, compose)
+    job: Job = callbacks.jobs[key]
+    return job
+
+
+def composed(
+    context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]
+) -> DictConfig:
+    cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
+    job_folder(cfg, number)
+    return cfg
 
 
 def job_folder(cfg: DictConfig, number: int | None) -> Path:
-    """Where Hydra will put job `number` of a sweep (None: a run of its own)."""
+    """Where Hydra will put job `number` of a sweep (None: a run of its own); `cfg` is in force from now on."""
     settings = cfg.hydra
     if number is not None:
         with open_dict(settings):
             settings.job.num, settings.job.id = number, str(number)
-    HydraConfig.instance().set_config(cfg)  # for ${hydra:job.num} and its like
+    HydraConfig.instance().cfg = cast(Any, cfg)  # for ${hydra:job.num} and its like
     try:
         place = (
             [settings.run.dir] if number is None else [settings.sweep.dir, settings.sweep.subdir]
@@ -142,19 +164,3 @@ def job_folder(cfg: DictConfig, number: int | None) -> Path:
     with read_write(settings):
         settings.runtime.output_dir = str(folder)
     return folder
-
-
-def without_hydra(composed: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-
-
-def write_hydra_files(config: DictConfig) -> None:
-    """`.hydra/`: the job's configuration as composed, its overrides, and Hydra's own section."""
-    folder = Path(config.hydra.runtime.output_dir) / HYDRA_FILES
-    own = cast(DictConfig, HydraConfig.instance().cfg)
-    for cfg in (config, own):
-        with read_write(cfg.hydra):
-            cfg.hydra.output_subdir = HYDRA_FILES  # where the callbacks of others write too
-    _save_config(without_hydra(config), "config.yaml", folder)
-    _save_config(own, "hydra.yaml", folder)
-    _save_config(config.hydra.overrides.task, "overrides.yaml", folder)

@@ -5,9 +5,10 @@ Jobs that are finished in the sweep's folder already are left alone.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
@@ -127,12 +128,10 @@ class Stacked(Sequential):
         from nglab.runs.run import run_together  # torch: seconds
 
         log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
-        results = [self.in_its_folder(job, lambda _: own_logs()) for job in jobs]
-        logs = {job.folder: result.return_value for job, result in zip(jobs, results, strict=True)}
-        for result in results:
-            result.return_value = None
+        results, logs = zip(*map(self.opened, jobs), strict=True)
+        self.log_of_the_sweep()
         try:
-            with member_logs(logs), reported():
+            with also_logging_to(chain(*logs)), reported():
                 run_together(
                     [job.config for job in jobs],
                     [job.folder for job in jobs],
@@ -142,7 +141,18 @@ class Stacked(Sequential):
         except RunFailed as error:
             for result in results:
                 result.status, result.return_value = JobStatus.FAILED, error
-        return results
+        return list(results)
+
+    def opened(self, job: Job) -> tuple[JobReturn, list["MemberLog"]]:
+        """What Hydra does around a job, without the copies that `run_job` makes: its folder, with .hydra/, and its log.
+
+        The callbacks of others are told of its end at once: they know one job at a time.
+        """
+        cfg, result = job.composed, done()
+        configure_log(cfg.hydra.job_logging, cfg.hydra.verbose)
+        self.context.callbacks.on_job_start(config=cfg, task_function=self.task)
+        self.context.callbacks.on_job_end(config=cfg, job_return=result)
+        return result, [MemberLog(job.folder, file) for file in own_logs()]
 
 
 def done() -> JobReturn:
@@ -171,11 +181,10 @@ class MemberLog(logging.Handler):
 
 
 @contextmanager
-def member_logs(files: dict[Path, list[logging.FileHandler]]) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers = [MemberLog(folder, like) for folder, opened in files.items() for like in opened]
-    root.handlers += handlers
+def also_logging_to(handlers: Iterable[logging.Handler]) -> Iterator[None]:
+    root, more = logging.getLogger(), list(handlers)
+    root.handlers += more
     try:
         yield
     finally:
-        root.handlers = [h for h in root.handlers if h not in handlers]
+        root.handlers = [h for h in root.handlers if h not in more]

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nglab.errors import InputError
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
-from nglab.networks.passes import Activations, forward, matrix_outputs
+from nglab.networks.passes import Activations, by_matrices, forward, matrix_outputs
 from nglab.optimizers.optimizer import Optimizer
 from nglab.training.problem import Problem
 from nglab.training.state import Loop
@@ -75,6 +77,16 @@ class Evaluation:
     snapshot: Callable[..., dict[str, Any]]
 
 
+BLOCK_BYTES = 2**22
+"""On a CPU the networks of a stack are evaluated so many at a time that a layer's values fill about this much.
+
+More than the cache holds takes twice as long; more than the C library keeps once freed, five times.
+"""
+
+Examples = tuple[Tensor, Tensor]
+"""x and y, `[..., N, n]`."""
+
+
 class Evaluator:
     """h on the test set, and on as many training examples (the first ones, in no shuffled order)."""
 
@@ -85,37 +97,55 @@ class Evaluator:
         self.problem, self.steps = problem, steps
         self.train = data.train_x[members, :n], data.train_y[members, :n]
         self.test = data.test_x[members], data.test_y[members]
-        self.buffers: dict[int, Activations] = {}
+        self.blocks = blocks(problem, n)
+        self.buffers: dict[torch.Size, Activations] = {}
 
     def __call__(self, loop: Loop) -> Evaluation:
-        problem, likelihood = self.problem, self.problem.likelihood
+        problem = self.problem
         seen = loop.step * problem.optimizer.batch_size
-        train_loss = self.loss(loop.params, *self.train)
-        z, y = self.outputs(loop.params, self.test[0]), self.test[1]
-        more = {f"test_{name}": value for name, value in likelihood.measures(z, y).items()}
+        train_loss = self.measure(loop.params, self.train, self.loss)["loss"]
+        more = self.measure(loop.params, self.test, self.loss_and_measures)
         return Evaluation(
             step=loop.step,
             examples_seen=seen,
             passes=seen / problem.dataset.train_x.shape[1],
             train_seconds=loop.clock.seconds,
             train_loss=train_loss,
-            test_loss=likelihood.loss(z, y),
+            test_loss=more.pop("loss"),
             learning_rate=self.learning_rate(loop),
             more=more | self.of_average(loop) | self.of_method(loop),
             snapshot=loop.snapshot,
         )
 
-    def loss(self, params: Layers, x: Tensor, y: Tensor) -> Tensor:
-        return self.problem.likelihood.loss(self.outputs(params, x), y)
+    def measure(
+        self, params: Layers, examples: Examples, what: Callable[..., dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """`what(x_L, y)` of every network, `[...]`, block by block of a stack."""
+        x, y = examples
+        if len(self.blocks) < 2:
+            return what(self.outputs(params, x), y)
+        found = [
+            what(self.outputs(one, x[block]), y[block])
+            for block, one in zip(self.blocks, map(params.replicas, self.blocks), strict=True)
+        ]
+        return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+    def loss(self, z: Tensor, y: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.problem.likelihood.loss(z, y)}
+
+    def loss_and_measures(self, z: Tensor, y: Tensor) -> dict[str, Tensor]:
+        measured = self.problem.likelihood.measures(z, y)
+        return self.loss(z, y) | {f"test_{name}": value for name, value in measured.items()}
 
     def outputs(self, params: Layers, x: Tensor) -> Tensor:
         """x_L, good until the next are asked for."""
         network, examples = self.problem.network, x.shape[-2]
-        if network.is_matrix and 4 * min(network.widths) <= examples:
+        if by_matrices(network, examples):
             return matrix_outputs(network, params, x)
-        if examples not in self.buffers:
-            self.buffers[examples] = Activations(network, examples, params[0])
-        return forward(network, params, x, self.buffers[examples]).output
+        shape = x.shape[:-1]
+        if shape not in self.buffers:
+            self.buffers[shape] = Activations(network, examples, params[0])
+        return forward(network, params, x, self.buffers[shape]).output
 
     def learning_rate(self, loop: Loop) -> Tensor:
         rate = self.problem.optimizer.learning_rate(max(loop.step - 1, 0), self.steps)
@@ -124,10 +154,19 @@ class Evaluator:
     def of_average(self, loop: Loop) -> dict[str, Tensor]:
         if loop.average is None:
             return {}
-        loss = self.loss(loop.average.at(loop.step, loop.params), *self.test)
-        return dict.fromkeys(OF_AVERAGE, loss)
+        found = self.measure(loop.average.at(loop.step, loop.params), self.test, self.loss)
+        return dict.fromkeys(OF_AVERAGE, found["loss"])
 
     def of_method(self, loop: Loop) -> dict[str, Tensor]:
         """The method's diagnostics, once it has taken a step."""
         diagnostics = self.problem.optimizer.diagnostics(loop.state) if loop.step else {}
         return {name: value.clone() for name, value in diagnostics.items()}
+
+
+def blocks(problem: Problem, examples: int) -> list[slice]:
+    """The replicas of a stack, as many at a time as `BLOCK_BYTES` have place for, in blocks of nearly one size."""
+    replicas, weights = len(problem.members or [0]), problem.params[0]
+    each = examples * max(problem.network.widths) * weights.element_size()
+    count = min(replicas, -(-replicas * each // BLOCK_BYTES)) if weights.is_cpu else 1
+    ends = [i * replicas // count for i in range(count + 1)]
+    return [slice(first, last) for first, last in pairwise(ends)]

@@ -57,7 +57,10 @@ def train(
         until_evaluation = -(
             -(eval_every_examples - seen % eval_every_examples) // optimizer.batch_size
         )
-        count = min(batches.steps_per_pass - within_pass, until_evaluation, last - loop.step)
+        count = min(
+            batches.steps_per_pass - within_pass, until_evaluation, last - loop.step,
+            batches.at_once,
+        )  # fmt: skip
         params, state = loop.params, loop.state
         with limited_to(threads), loop.clock:
             if within_pass == 0:

@@ -49,7 +49,7 @@ def part(problem: Problem, members: Sequence[int]) -> Problem:
     assert problem.members is not None
     return replace(
         problem,
-        params=Layers(problem.network, [stack[:, members] for stack in problem.params.stacks]),
+        params=problem.params.replicas(members),
         optimizer=part_of_fields(problem.optimizer, members),
         streams=lambda purpose: [problem.streams(purpose)[i] for i in members],
         members=[problem.members[i] for i in members],

@@ -28,6 +28,17 @@ def test_loss_and_gradient(name, samples):
         assert_close(g, -theirs)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("examples", [2, 9, 40])  # few and many for the narrowest layer
+def test_the_loss_of_a_trial_is_the_loss(name, examples):
+    network = NETWORKS[name]
+    params, (x, y) = random_params(network), random_batch(network, examples)
+    batch = Batch(network, Gaussian(), params, examples, samples=1)
+    batch.gradient_(params, x, y, [rng(5)])
+    trial = params.map(lambda w: 1.5 * w)
+    assert_close(batch.trial_loss(trial, x, y), squared_error(network, list(trial), x, y))
+
+
 def test_another_likelihood():
     network = NETWORKS["tanh with bias"]
     params, (x, _) = random_params(network), random_batch(network, M)

@@ -3,7 +3,7 @@ import torch
 from problems import NETWORKS, randn, random_params, replicas
 from torch.testing import assert_close
 
-from nglab.curvature.factors import BLOCK, Factors, second_moment_above
+from nglab.curvature.factors import HALF, Factors, second_moment_above
 
 LARGE = [(30, 300), (2, 30, 300)]
 
@@ -21,7 +21,7 @@ def test_second_moment_by_onednn(shape, columns, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "shape", [(7, 5), (9, BLOCK), (9, 2 * BLOCK + 3), (4, 7, 5), (3, 9, 2 * BLOCK + 3)]
+    "shape", [(7, 5), (9, HALF), (9, 2 * HALF + 3), (4, 7, 5), (3, 9, 2 * HALF + 3)]
 )
 def test_second_moment(shape):
     rows = randn(*shape, seed=0)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -17,7 +16,6 @@ from nglab.figures.comparison import (
     looks,
     plot_runs,
 )
-from nglab.plotting.loss_figure import loss_axes, save_loss_figure
 from nglab.runs.many import differing_keys, flatten
 from nglab.runs.table import read_run
 
@@ -36,43 +34,6 @@ def lines_of(folders: Sequence[Path]) -> tuple[list[Line], list[str]]:
 def labels_of(folders: Sequence[Path]) -> list[str]:
     lines, keys = lines_of(folders)
     return [line.label(keys) for line in lines]
-
-
-@pytest.mark.parametrize("losses", [[], [4.0], [4.0, 1.0, 0.5], [4.0, INF], [NAN], [4.0, NAN, 1]])
-@pytest.mark.parametrize("minimum", [0.0, 1e-5])
-def test_loss_figure(losses: list[float], minimum: float, tmp_path: Path) -> None:
-    n = range(len(losses))
-    columns = {"examples_seen": n, "train_seconds": n, "test_loss": losses}
-    save_loss_figure(
-        pd.DataFrame(columns, dtype=float), minimum, tmp_path / "loss.png", {"stacked": 2}
-    )
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_loss_figure_of_a_run_stopped_before_its_first_row(tmp_path: Path) -> None:
-    save_loss_figure(pd.DataFrame([]), None, tmp_path / "loss.png", {})
-    assert (tmp_path / "loss.png").exists()
-
-
-def test_nothing_of_an_earlier_loss_figure_is_left(tmp_path: Path) -> None:
-    def draw(losses: list[float], minimum: float | None) -> bytes:
-        n = [100 * len(losses) * i for i in range(len(losses))]
-        metrics = pd.DataFrame({"examples_seen": n, "train_seconds": n, "test_loss": losses})
-        save_loss_figure(metrics, minimum, tmp_path / "loss.png", {"stacked": len(losses)})
-        return (tmp_path / "loss.png").read_bytes()
-
-    cases = [
-        ([4.0, 2.0, 1.0], None), ([9.0, 1e-5], 1e-6), ([INF], 0.1), ([4.0, 1e-3, 2.0, 5.0], 0.5), ([], None),
-        ([1.0, 1e-300], None), ([1e300, 1e299], 1e-3),
-    ]  # fmt: skip
-    alone = []
-    for case in cases:
-        loss_axes.cache_clear()
-        alone.append(draw(*case))
-    assert [draw(*case) for case in reversed(cases)] == alone[::-1]
-    with pytest.raises(FileNotFoundError):
-        save_loss_figure(pd.DataFrame(), None, tmp_path / "no folder" / "loss.png", {})
-    assert draw(*cases[1]) == alone[1]
 
 
 def test_runs_are_labelled_by_what_differs_in_numeric_order(write_run: WriteRun) -> None:

@@ -1,5 +1,5 @@
-/* Random small networks through every path of descent.c, each array exactly as long as it must be: for sanitizers.
-   Plain products stand for BLAS; a stack must end where each of its networks alone does. Exit status 1: it does not. */
+/* Random small networks through every kind of memory of descent.c, each array exactly as long as it must be: for sanitizers.
+   Plain products stand for BLAS; a stack must end at the same numbers in each. Exit status 1: it does not. */
 
 #include <math.h>
 #include <stdio.h>

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fresh_python import ROOT, said
-
-from nglab.native.compiler import compiler
+from fresh_python import COMPILES, ROOT, said
 
 SCRIPTS = ROOT / "scripts"
 INTERFACE = """
@@ -37,7 +35,7 @@ def hatchling(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.skipif(not COMPILES, reason="there is no C compiler")
 def test_a_wheel_has_what_could_be_compiled_and_is_for_machines_like_this(hatchling: Path) -> None:
     program = PROGRAM.replace("VERSION", "'standard'") + (
         "linux = (sys.platform, platform.machine()) == ('linux', 'x86_64')\nprint(linux)\n"

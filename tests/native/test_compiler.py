@@ -2,15 +2,16 @@
 
 import ctypes
 import os
-import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fresh_python import COMPILES
 
 from nglab.native.compiler import build, cache_folder, compile_to, compiler
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+needs_compiler = pytest.mark.skipif(not COMPILES, reason="there is no C compiler")
 
 
 @pytest.fixture(autouse=True)
@@ -107,5 +108,5 @@ def test_a_cache_that_cannot_be_written_is_none(
 
 
 def test_options_in_cc_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", "true -m64 '-D A'")
-    assert compiler() == [shutil.which("true"), "-m64", "-D A"]
+    monkeypatch.setenv("CC", f"{sys.executable} -m64 '-D A'")
+    assert compiler() == [sys.executable, "-m64", "-D A"]

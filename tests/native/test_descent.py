@@ -1,7 +1,7 @@
 """Compiled descent: as the Python step, which defines it, over random networks; and clean under sanitizers."""
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from nglab.native.compiler import compiler
 from nglab.native.descent_kernels import PHI
 from nglab.native.instruction_set import compiler_flags, levels
 from nglab.native.library import HERE
-from nglab.networks.layers import BY_COLUMNS, Layers
+from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.optimizers.first_order import compiled
 from nglab.optimizers.first_order.compiled import CompiledDescent
 from nglab.optimizers.first_order.momentum import Momentum
 from nglab.optimizers.first_order.nesterov import Nesterov
@@ -39,7 +40,7 @@ class Case:
     x: torch.Tensor
     y: torch.Tensor
 
-    def trained(self, compiled: bool) -> Layers:
+    def trained(self, in_a_chunk: bool) -> Layers:
         params = self.params.map(torch.clone)
         task = Task(self.network, Gaussian(), 20)
         state = self.optimizer.init(task, params, lambda purpose: [])
@@ -48,7 +49,7 @@ class Case:
         ) is not None
         cut = len(self.x) // 3  # a chunk goes on where another ended
         for x, y in ((self.x[:cut], self.y[:cut]), (self.x[cut:], self.y[cut:])):
-            if compiled:
+            if in_a_chunk:
                 params, state = self.optimizer.steps(params, state, x, y)
             else:
                 params, state = Optimizer.steps(self.optimizer, params, state, x, y)
@@ -85,9 +86,12 @@ def random_case(seed: int, method: type[Optimizer], activation: str, bias: bool,
 
 @needs_it
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("seed", range(12))
-def test_plain_descent_of_a_linear_network_is_the_step_bit_for_bit(seed, dtype):
-    case = random_case(seed, SGD, "identity", bool(seed % 2), None, dtype)
+@pytest.mark.parametrize("seed", range(16))
+def test_by_blas_plain_descent_of_a_linear_network_is_the_step_bit_for_bit(
+    seed, dtype, monkeypatch
+):
+    monkeypatch.setattr(compiled, "IN_CACHE", 0)
+    case = random_case(seed, SGD, "identity", False, None, dtype)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -107,15 +111,41 @@ def test_every_kind_is_the_step_to_rounding(method, activation, bias, replicas, 
 
 
 @needs_it
-def test_large_batches_whose_values_lie_otherwise_in_memory():
-    case = random_case(0, SGD, "tanh", True, None, torch.float64, examples=BY_COLUMNS + 1)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("activation", PHI)
+@pytest.mark.parametrize("method", [SGD, Momentum, Nesterov])
+def test_a_network_of_a_stack_is_the_network_alone_bit_for_bit(
+    method, activation, bias, dtype, monkeypatch
+):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    for seed in range(3):
+        case = random_case(seed, method, activation, bias, 21, dtype)
+        together = case.trained(True)
+        for r in (0, 7, 20):
+            settings = {
+                f.name: v[r].item()
+                for f in fields(case.optimizer)
+                if isinstance(v := getattr(case.optimizer, f.name), torch.Tensor)
+            }
+            alone = Case(
+                replace(case.optimizer, **settings), case.network,
+                Layers.of(case.network, [w[r] for w in case.params]), case.x[:, r], case.y[:, r],
+            ).trained(True)  # fmt: skip
+            assert all(torch.equal(w[r], v) for w, v in zip(together, alone, strict=True))
+
+
+@needs_it
+def test_large_batches_whose_values_lie_otherwise_in_memory(monkeypatch):
+    monkeypatch.setattr("nglab.networks.layers.BY_COLUMNS", 100)
+    case = random_case(0, SGD, "tanh", True, None, torch.float64, examples=101)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
 
 
 @needs_it
 def test_networks_too_large_to_lie_side_by_side_go_one_after_another(monkeypatch):
-    monkeypatch.setattr("nglab.optimizers.first_order.compiled.CACHE", 0)
+    monkeypatch.setattr(compiled, "IN_CACHE", 0)
     case = random_case(1, Momentum, "tanh", True, 20, torch.float64)
     for ours, theirs in zip(case.trained(True), case.trained(False), strict=True):
         assert_close(ours, theirs, rtol=1e-11, atol=1e-11)

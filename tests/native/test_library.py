@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh_python import COMPILES
 
 from nglab.errors import InputError
 from nglab.native import library as module
-from nglab.native.compiler import compile_to, compiler
+from nglab.native.compiler import compile_to
 from nglab.native.instruction_set import levels
 from nglab.native.library import blas, level, library
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+needs_compiler = pytest.mark.skipif(not COMPILES, reason="there is no C compiler")
 
 
 @pytest.fixture(autouse=True)

@@ -117,3 +117,16 @@ def test_a_stack_moves_as_its_members(name):
             assert_close(together.by_layer(d)[r], alone.by_layer(directions[r]))
             moved = together.forward(one(d), network.depth // 2)[r]
             assert_close(moved, alone.forward(one(directions[r]), network.depth // 2))
+
+
+@pytest.mark.parametrize("widths", [(3, 4, 2, 3, 4), (2, 3, 4), (4, 3, 2), (3, 2)])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_many_examples_pass_the_matrices_of_the_layers(widths, stacked):
+    """Two directions at once, as by the passes over the examples."""
+    network = Network(widths)
+    params = replicas(network, 2)[1] if stacked else random_params(network)
+    x = randn(*params.leading, 4 * min(widths), widths[0], seed=1)
+    v = [randn(*params.leading, 2, *shape, seed=i) for i, shape in enumerate(network.shapes)]
+    linearised = Linearised.at(network, params, x)
+    *_, (passed, _) = linearised.tangents(v)
+    assert_close(linearised.forward(v), passed)

@@ -61,6 +61,7 @@ def test_batches_are_multiplied_pair_by_pair(monkeypatch):
 
 def test_only_large_float32_products_go_to_onednn(monkeypatch):
     monkeypatch.setattr(products, "ONEDNN", object())
+    monkeypatch.setattr(products, "LEAST_WORK", 4_000_000)
     n = round(products.LEAST_WORK ** (1 / 3)) + 1
     large = torch.zeros(n, n)
     assert products.by_onednn(large, large)
@@ -70,7 +71,8 @@ def test_only_large_float32_products_go_to_onednn(monkeypatch):
     assert not products.by_onednn(large, large)
 
 
-def test_large_layers_are_multiplied_by_onednn_and_equal_float64():
+def test_large_layers_are_multiplied_by_onednn_and_equal_float64(monkeypatch):
+    monkeypatch.setattr(products, "LEAST_WORK", 4_000_000)
     network = Network((300, 200, 7, 250), "tanh", bias=True)
     params = random_parameters(network, 1.0, torch.Generator().manual_seed(1))
     x = torch.randn(100, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

@@ -158,7 +158,7 @@ def test_it_stops_by_relative_progress_and_keeps_iterates(tolerance):
     kept = sorted({k for k in KEPT if k < last} | {last})
     assert kept[:9] == [1, 2, 3, 4, 5, 7, 9, 11, 14][: len(kept)]
     for k, x in zip(kept, found.kept, strict=True):
-        assert float(0.5 * x @ damped @ x - b @ x) == pytest.approx(phi[k], rel=1e-5)
+        assert float(0.5 * x @ damped @ x - b @ x) == pytest.approx(phi[k], rel=1e-4)
         assert k > 20 or torch.allclose(x, xs[k], rtol=1e-6, atol=1e-6)
 
 

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nglab.plotting import style
+from nglab.plotting.loss_axis import loss_limits
 
 INF, NAN = float("inf"), float("nan")
 
@@ -48,14 +49,14 @@ def test_a_run_without_a_finite_loss() -> None:
 
 
 def test_limits_hold_losses_and_floors_but_not_an_explosion() -> None:
-    low, high = style.loss_limits([[4, 1e20, INF], [0.5]], [1e-5])
+    low, high = loss_limits([[4, 1e20, INF], [0.5]], [1e-5])
     assert low < 1e-5
     assert 4 < high < 100
-    assert style.loss_limits([[], [NAN]], []) == (0.1, 1.0)
+    assert loss_limits([[], [NAN]], []) == (0.1, 1.0)
 
 
 def test_limits_hold_every_final_loss() -> None:
-    low, high = style.loss_limits(np.array([[1e-3], [5.0], [INF]]), [])
+    low, high = loss_limits(np.array([[1e-3], [5.0], [INF]]), [])
     assert low < 1e-3
     assert high > 5
 

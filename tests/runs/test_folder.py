@@ -58,18 +58,18 @@ def test_a_file_is_replaced_whole(tmp_path):
 
 
 def test_outcome():
-    table = pd.DataFrame([row(0, 4.0), row(1, 1.05), row(2, 0.9), row(3, 1.3)])
-    result = outcome(table, 1.0)
+    rows = [row(0, 4.0), row(1, 1.05), row(2, 0.9), row(3, 1.3)]
+    result = outcome(rows, 1.0)
     assert result["final_test_loss"] == 1.3 and result["best_test_loss"] == 0.9
     assert result["examples_to_floor"] == 10 and result["seconds_to_floor"] == 0.5
     assert result["steps"] == 3
-    assert outcome(table, 0.5)["examples_to_floor"] is None
-    assert outcome(table, None)["minimum_loss"] is None
+    assert outcome(rows, 0.5)["examples_to_floor"] is None
+    assert outcome(rows, None)["minimum_loss"] is None
 
 
 def test_a_loss_that_is_not_finite_is_null_in_the_summary(tmp_path):
     for loss in (float("inf"), float("nan")):
-        result = outcome(pd.DataFrame([row(0, 4.0), row(1, loss)]), 1.0)
+        result = outcome([row(0, 4.0), row(1, loss)], 1.0)
         assert result["final_test_loss"] is None and result["best_test_loss"] == 4.0
         write_json(tmp_path / "summary.json", result)
         json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail)

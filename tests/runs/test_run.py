@@ -12,6 +12,7 @@ from nglab.runs import run as run_module
 from nglab.runs.build import build, build_each
 from nglab.runs.checkpoint import CheckpointFile
 from nglab.runs.config import check
+from nglab.runs.ownership import finished
 from nglab.runs.run import run, run_together
 from nglab.settings.composing import compose
 from nglab.training.clock import step_threads
@@ -141,6 +142,33 @@ def test_a_stack_stopped_goes_on_without_those_that_blew_up(stacked, monkeypatch
         run_together(configs, together, progress=False)
     assert sizes[-1] == expected[-1]
     equal_results(configs, together, alone)
+
+
+@pytest.mark.parametrize("pictures", [0, 1, 2])
+@pytest.mark.parametrize("killed", [KeyboardInterrupt, MemoryError])
+def test_a_run_stopped_before_its_picture_is_a_result(pictures, killed, tmp_path, monkeypatch):
+    """All summaries come first, then the pictures, and the checkpoint goes last."""
+    original, drawn = run_module.save_loss_figure, []
+    folders = [tmp_path / str(i) for i in range(3)]
+
+    def stopping(*args):
+        summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+        assert [summary["status"] for summary in summaries] == ["finished"] * 3
+        if len(drawn) == pictures:
+            raise killed
+        drawn.append(original(*args))
+
+    configs = [config(f"seed={seed}", "train.checkpoint_every=1000") for seed in range(3)]
+    monkeypatch.setattr(run_module, "save_loss_figure", stopping)
+    with pytest.raises(killed):
+        run_together(configs, folders, progress=False)
+    assert [(folder / "loss.png").exists() for folder in folders] == [
+        i < pictures for i in range(3)
+    ]
+    assert (folders[0] / "checkpoint.pt").exists()
+    for settings, folder in zip(configs, folders, strict=True):
+        assert finished(folder, settings.described())
+    assert not (folders[0] / "checkpoint.pt").exists()
 
 
 def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):

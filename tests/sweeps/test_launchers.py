@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from pytest import approx
 
 from nglab import cli
-from nglab.plotting.loss_figure import seconds_label
+from nglab.plotting.loss_axis import seconds_label
 from nglab.runs import config as config_module
 from nglab.runs import run as run_module
 from nglab.runs.config import check
@@ -148,7 +149,7 @@ def test_mixed_jobs_are_grouped(stacks):
 
 def test_large_stacks_are_split(stacks):
     sweep = ["optimizer=sgd", "seed=range(5)", *STACKED]
-    assert nglab("-m", *sweep, "hydra.launcher.cache_mib=0.01") == 0
+    assert nglab("-m", *sweep, "hydra.launcher.cache_mib=0.02") == 0
     assert sum(stacks) == 5 and 1 < len(stacks) < 5
     assert (
         nglab("-m", *sweep[:2], STACKED[0], "hydra.launcher.memory_gib=0", "hydra.sweep.dir=b") > 0
@@ -272,6 +273,33 @@ def test_each_job_is_checked_once(launcher, monkeypatch):
     monkeypatch.setattr(config_module, "check", lambda cfg: checked.append(cfg.seed) or check(cfg))
     assert nglab("-m", "seed=0,1,2", f"hydra/launcher={launcher}") == 0
     assert checked == [0, 1, 2]
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+def test_the_callbacks_of_others_are_called_for_every_job(launcher):
+    callback = "+hydra.callbacks.p._target_=hydra.experimental.callbacks.PickleJobInfoCallback"
+    sweep = ["optimizer=sgd", "seed=0,1", callback, f"hydra/launcher={launcher}"]
+    assert nglab("-m", *sweep, "hydra.sweep.dir=s") == 0
+    for seed in (0, 1):
+        with Path(f"s/{seed}/.hydra/config.pickle").open("rb") as file:
+            assert pickle.load(file).seed == seed
+        with Path(f"s/{seed}/.hydra/job_return.pickle").open("rb") as file:
+            assert pickle.load(file).status.name == "COMPLETED"
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+def test_a_job_logs_as_its_configuration_says(launcher):
+    log = "hydra.job_logging.handlers.file.filename='${hydra.runtime.output_dir}/seed ${seed}.txt'"
+    sweep = [
+        "optimizer=sgd",
+        "seed=0,1",
+        log,
+        "hydra.job_logging.formatters.simple.format='>%(message)s'",
+    ]
+    assert nglab("-m", *sweep, f"hydra/launcher={launcher}", "hydra.sweep.dir=s") == 0
+    for seed in (0, 1):
+        (line,) = Path(f"s/{seed}/seed {seed}.txt").read_text().splitlines()
+        assert line.startswith(">finished: ") and line.endswith(f"s/{seed}")
 
 
 def test_help_names_the_launchers(capsys):

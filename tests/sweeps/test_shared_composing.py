@@ -45,18 +45,97 @@ def test_what_jobs_share_is_composed_as_each_job_alone_would_be(loaders):
     assert [OmegaConf.to_yaml(compose(elsewhere, job)) for job in JOBS] == plain
 
 
-def test_each_job_is_composed_once(loaders, monkeypatch):
-    composed = []
+VARIED = {  # jobs, and how many of them are composed: the others are varied
+    "values": ([[f"seed={i}", f"optimizer.lr={0.1 * i}"] for i in range(4)], 1),
+    "kinds of value": ([[f"seed={v}"] for v in ("1", "2.5", "true", "null", "a", "'b c'", "${dtype}")], 1),
+    "an option with its own": ([[f"optimizer={o}", f"optimizer.lr={v}"] for o in ("sgd", "ngd") for v in (1, 2)], 2),
+    "options after values": ([[f"optimizer.lr={v}", "optimizer=sgd"] for v in (1, 2)], 1),
+    "folders": ([[f"hydra.sweep.subdir={v}", f"hydra.run.dir=d/{v}"] for v in "abc"], 1),
+    "Hydra's own": ([[f"hydra.job.name={v}"] for v in "abc"], 3),
+    "additions": ([[f"+mine={v}"] for v in (1, 2)], 2),
+    "forced additions": ([[f"++mine={v}"] for v in (1, 2)], 2),
+    "lists": ([[f"data.train_examples=[{v}]"] for v in (1, 2)], 2),
+    "twice": ([["seed=7", f"seed={v}"] for v in (1, 2)], 1),
+    "twice, otherwise": ([[f"seed={v}", "seed=7"] for v in (1, 2)], 1),
+    "under a group of keys": ([[f"init.gain={v}", "init={gain: 3}"] for v in (1, 2)], 2),
+    "over a group of keys": ([["init={gain: 3}", f"init.gain={v}"] for v in (1, 2)], 2),
+    "before it is taken away": ([[f"init.gain={v}", "~init.gain"] for v in (1, 2)], 2),
+    "within what is added": ([["+mine={a: 1}", f"mine.a={v}"] for v in (1, 2)], 2),
+    "what holds another": ([[f"init={v}", "seed=1"] for v in (1, 2)], 1),
+    "the order": ([["seed=1", "dtype=float32"], ["dtype=float32", "seed=1"]], 2),
+    "the same": ([["seed=1"]] * 3, 1),
+}  # fmt: skip
+
+
+@pytest.fixture
+def composed(monkeypatch):
+    """The overrides of all that Hydra has composed for our loader."""
+    found = []
     original = ConfigLoaderImpl.load_configuration
 
     def counted(loader, name, overrides, *rest):
-        composed.append(overrides)
+        if isinstance(loader, SharedConfigLoader):
+            found.append(overrides)
         return original(loader, name, overrides, *rest)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
-    for job in JOBS * 3:
-        compose(loaders[1], job)
-    assert composed == JOBS[:-1]
+    return found
+
+
+@pytest.mark.parametrize("jobs", VARIED)
+def test_jobs_that_differ_in_values_alone_are_composed_once_and_as_hydra_composes_them(
+    jobs, loaders, composed
+):
+    theirs, ours = loaders
+    jobs, times = VARIED[jobs]
+    for job in jobs * 2:
+        one, other = compose(ours, job), hands_off(compose(theirs, job))
+        assert OmegaConf.to_yaml(one) == OmegaConf.to_yaml(other)
+        assert one.hydra.overrides == other.hydra.overrides
+        for get in (OmegaConf.is_struct, OmegaConf.is_readonly, OmegaConf.get_type):
+            assert get(one) == get(other) and get(one.hydra) == get(other.hydra)
+    assert len(composed) == times
+
+
+WRONG = [
+    (["seed=1"], ["sed=2"]),
+    (["optimizer=sgd", "optimizer.lr=1"], ["optimizer=sgd", "optimizer.rl=1"]),
+    (["seed=1"], ["seed=1,2"]),
+    (["seed=1"], ["seed=["]),
+    (["hydra.run.dir=a"], ["hydra.run.dirs=a"]),
+    (["optimizer=sgd"], ["optimizer=sdg"]),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), WRONG)
+def test_a_wrong_job_is_refused_as_hydra_refuses_it(right, wrong, loaders):
+    for loader in loaders:
+        compose(loader, right)
+    messages = []
+    for loader in loaders:
+        with pytest.raises(Exception) as error:
+            compose(loader, wrong)
+        messages.append((type(error.value), str(error.value)))
+    assert messages[0] == messages[1]
+
+
+def test_a_group_that_only_a_search_path_has_is_no_value(tmp_path):
+    version.setbase("1.3")
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "first.yaml").write_text("defaults: [{mine: a}, _self_]\n")
+    (tmp_path / "more" / "mine").mkdir(parents=True)
+    for name in "abc":
+        (tmp_path / "more" / "mine" / f"{name}.yaml").write_text(f"letter: {name}\n")
+    theirs, ours = (
+        loader(create_config_search_path(str(tmp_path / "main")))
+        for loader in (ConfigLoaderImpl, SharedConfigLoader)
+    )
+    place = f"hydra.searchpath=['file://{tmp_path / 'more'}']"
+    for job in ("mine=a", "mine=b", "mine=c", "mine=b"):
+        cfg = ours.load_configuration("first", [place, job], RunMode.RUN)
+        plain = theirs.load_configuration("first", [place, job], RunMode.RUN)
+        assert OmegaConf.to_yaml(cfg) == OmegaConf.to_yaml(hands_off(plain))
+        assert cfg.mine.letter == job[-1]
 
 
 def test_files_of_one_name_in_other_folders_are_other_files(loaders, tmp_path):

@@ -11,6 +11,7 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.passes import forward
 from nglab.optimizers.sgd import SGD
 from nglab.randomness import stream
+from nglab.training import evaluation
 from nglab.training.loop import train
 from nglab.training.problem import Problem
 
@@ -69,6 +70,48 @@ def test_a_stack_measures_what_its_members_measure():
         z = forward(NETWORKS["tanh with bias"], params, data.test_x[d]).output
         expected = Categorical().measures(z, data.test_y[d])["error"]
         assert_close(together.more["test_error"][r], expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("block_bytes", [1, 2**14, 2**30], ids=["one by one", "few", "all"])
+def test_a_stack_is_measured_in_blocks(name, block_bytes, monkeypatch):
+    """Whatever their size, bit for bit; each block is a few of the networks, in their order."""
+    network, members = NETWORKS[name], [0, 1, 1, 0, 1]
+    x = torch.stack([random_batch(network, 100, seed=d)[0] for d in range(2)])
+    y = torch.stack([random_batch(network, 100, seed=d)[1] for d in range(2)])
+    data = Dataset(x[:, :60], y[:, :60], x[:, 60:], y[:, 60:])
+    singles, stacked = replicas(network, 5)
+    method = SGD(lr=0.1, batch_size=20, schedule=CONSTANT)
+    rows = []
+    for size in (2**30, block_bytes):
+        monkeypatch.setattr(evaluation, "BLOCK_BYTES", size)
+        p = Problem(network, Gaussian(), data, stacked, method, streams_of(5), members)
+        rows.append(next(train(p, 1, 20)))
+    assert rows[0].test_loss.equal(rows[1].test_loss)
+    assert rows[0].train_loss.equal(rows[1].train_loss)
+    for r, (params, d) in enumerate(zip(singles, members, strict=True)):
+        z = forward(network, params, data.test_x[d]).output
+        assert_close(rows[1].test_loss[r], Gaussian().loss(z, data.test_y[d]))
+
+
+def streams_of(replicas):
+    return lambda purpose: [stream(r, purpose) for r in range(replicas)]
+
+
+@pytest.mark.parametrize("replicas", [1, 5, 64])
+@pytest.mark.parametrize("block_bytes", [1, 2**14, 3 * 2**13, 2**30])
+def test_blocks_hold_every_network_once_and_no_more_than_they_may(
+    replicas, block_bytes, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "BLOCK_BYTES", block_bytes)
+    network = NETWORKS["tanh with bias"]
+    members = None if replicas == 1 else [0] * replicas
+    found = evaluation.blocks(problem(Gaussian(), members=members), TEST_EXAMPLES)
+    assert [r for block in found for r in range(replicas)[block]] == list(range(replicas))
+    sizes = [len(range(replicas)[block]) for block in found]
+    assert max(sizes) - min(sizes) <= 1
+    each = TEST_EXAMPLES * max(network.widths) * 8
+    assert max(sizes) * each <= block_bytes or max(sizes) == 1
 
 
 def test_no_later_evaluation_changes_an_earlier_one():

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from nglab.networks import products
+
 
 class Matrix(Protocol):
     """A symmetric matrix that multiplies columns `[..., n, k]`: a tensor, an `Operator`, a `SecondMoment`."""
@@ -57,17 +59,23 @@ class Solver(ABC):
     def solve(self, a: Matrix, b: Tensor, damping: float | Tensor) -> Solution:
         """x of (A + λI) x = b."""
 
-    def invert_(self, a: Tensor, damping: Tensor, scratch: Tensor, info: Tensor) -> None:
-        """Replace A `[..., n, n]` by (A + λI)⁻¹, λ `[...]`; the entries on and above A's diagonal are read.
+    def invert_(self, a: Tensor, damping: Tensor, info: Tensor) -> None:
+        """Leave in A `[..., n, n]` what the two products take for (A + λI)⁻¹, λ `[...]`: here the inverse itself.
 
-        `scratch`, shaped as A, is overwritten; `info` `[...]` (int32) is 0 where it worked.
+        The entries on and above A's diagonal are read; `info` `[...]` (int32) is 0 where it worked.
         """
-        torch.triu(a, out=scratch)
-        scratch += a.triu(1).mT
         one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-        solution = self.solve(scratch, one.expand_as(a), damping)
+        solution = self.solve(a.triu() + a.triu(1).mT, one.expand_as(a), damping)
         a.copy_(solution.x)
         info.copy_(~solution.ok)
+
+    def from_left(self, inverse: Tensor, v: Tensor, out: Tensor) -> None:
+        """out ← (A + λI)⁻¹ v with what `invert_` left, `[(batch,) n, n]`; v and out `[(batch,) n, k]`."""
+        products.multiply(inverse, v, out)
+
+    def from_right(self, v: Tensor, inverse: Tensor, out: Tensor) -> None:
+        """out ← v (A + λI)⁻¹, v and out `[(batch,) k, n]`."""
+        products.multiply(v, inverse, out)
 
     def check(self, key: str, run: Any) -> None:  # noqa: B027
         """Raises InputError where these settings, at `key` of the configuration `run`, do not fit the rest of it."""

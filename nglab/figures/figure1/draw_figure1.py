@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nglab.plotting import style
+from nglab.plotting.loss_axis import EXAMPLES, SECONDS, loss_limits, positive
 from nglab.plotting.markdown import pipe_table
 from nglab.plotting.style import heading
 from nglab.runs.folder import FLOOR_FACTOR
@@ -64,15 +65,15 @@ def draw_panel(column: Sequence[Axes], rows: pd.DataFrame) -> None:
     draw_sketch(sketch, rows)
     methods = list(runs_by_method(rows))
     losses = [run.test_loss for _, method_runs in methods for run in method_runs]
-    floors = style.positive(rows.minimum_loss.dropna())
+    floors = positive(rows.minimum_loss.dropna())
     for axes in (by_examples, by_seconds):
-        style.log_loss_axis(axes, style.loss_limits(losses, floors), floors)
+        style.log_loss_axis(axes, loss_limits(losses, floors), floors)
     for method, method_runs in methods:
         look: dict[str, Any] = {"color": style.METHOD_COLOURS[method]}
         label = legend_label(method, rows)
         style.draw_spread(by_examples, method_runs, "examples_seen", label, unit=1000, **look)
         style.draw_spread(by_seconds, method_runs, "train_seconds", **look)
-    by_examples.set_xlabel(style.EXAMPLES)
+    by_examples.set_xlabel(EXAMPLES)
     by_examples.legend(loc="upper right", bbox_to_anchor=(1.04, 1.05), handlelength=1)
     seconds_axis(by_seconds, methods)
 
@@ -96,7 +97,7 @@ def legend_label(method: str, rows: pd.DataFrame) -> str:
 def seconds_axis(axes: Axes, methods: Sequence[tuple[str, list[pd.DataFrame]]]) -> None:
     """Linear; log where one method takes so much longer that the other could not be seen."""
     ends = [style.common_grid(runs, "train_seconds")[-1] for _, runs in methods]
-    axes.set_xlabel(style.SECONDS)
+    axes.set_xlabel(SECONDS)
     if max(ends) <= SLOW * min(ends):
         axes.xaxis.set_major_locator(MaxNLocator(4))
         return
@@ -149,9 +150,9 @@ def draw_learning_rates(grid: pd.DataFrame, stem: Path) -> list[Path]:
 
 
 def draw_rate_panel(axes: Axes, rows: pd.DataFrame) -> None:
-    floors = style.positive(rows.minimum_loss.dropna())
+    floors = positive(rows.minimum_loss.dropna())
     each = rows.final_test_loss.to_numpy(dtype=float)[:, None]
-    style.log_loss_axis(axes, style.loss_limits(each, floors), floors)
+    style.log_loss_axis(axes, loss_limits(each, floors), floors)
     axes.axvline(
         rows.paper_learning_rate.iloc[0], color="0.35", ls=":", lw=1, label="paper's rate", zorder=1
     )

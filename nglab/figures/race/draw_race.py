@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from nglab.figures.race.race_looks import Looks, legend_below, staggered
 from nglab.figures.race.race_statistics import BESIDE, rows_of
 from nglab.plotting import style
+from nglab.plotting.loss_axis import EXAMPLES, SECONDS, loss_limits, positive
 
 CLOCKS = {
-    "examples": ("examples_seen", 1000, style.EXAMPLES),
-    "seconds": ("train_seconds", 1, style.SECONDS),
+    "examples": ("examples_seen", 1000, EXAMPLES),
+    "seconds": ("train_seconds", 1, SECONDS),
 }
 FLOOR: dict[str, Any] = {"color": style.FLOOR_COLOUR, "linestyle": (0, (4, 2)), "linewidth": 0.9}
 TARGET: dict[str, Any] = {"color": "black", "linestyle": (0, (0.8, 2)), "linewidth": 0.7}
@@ -49,10 +50,10 @@ def draw_problem(
 ) -> None:
     measure = "test_error" if (times.column == "test_error").any() else "test_loss"
     rows = rows.assign(test_loss=rows[measure])  # what `style` draws
-    floors = [] if measure == "test_error" else style.positive(rows.minimum_loss.dropna())
+    floors = [] if measure == "test_error" else positive(rows.minimum_loss.dropna())
     targets = target_levels(times, floors)
     losses = [run.test_loss for run in runs_of(rows[rows.step > 0])]
-    limits = style.loss_limits(losses, [*floors, *targets])
+    limits = loss_limits(losses, [*floors, *targets])
     for axes, clock in zip(column, CLOCKS, strict=True):
         style.log_loss_axis(axes, limits, floors)
         for level in targets:

@@ -6,13 +6,13 @@ At 20 examples a call of PyTorch costs as much as its product, and a step of six
 import torch
 from torch import Tensor
 
-from nglab.native.descent_kernels import Batches, Descent
+from nglab.native.descent_kernels import LANES, OUTSIDE, PADDED, Batches, Descent
 from nglab.networks.layers import Layers
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Task
 
-CACHE = 12 * 2**20
-"""Bytes up to which networks side by side, which all take part in each product, are faster than one after another."""
+IN_CACHE = 12 * 2**20
+"""Bytes of a step's memory up to which our own products are faster than BLAS's: a core's share of the last cache."""
 
 REGISTER = 64  # bytes, of the widest one
 
@@ -20,20 +20,28 @@ REGISTER = 64  # bytes, of the widest one
 class CompiledDescent(Scratch):
     """Descent, plain or with momentum, of one network or a stack.
 
-    What a step computes is defined by the methods' `step`. Of one network it is the same bit for bit where φ is the
-    identity and a batch has less than `BY_COLUMNS` examples, else to rounding; so it is of a stack, whose networks lie
-    side by side in the processor's vector registers where there are enough of them.
+    What a step computes is defined by the methods' `step`; this equals it to rounding. One network's products are our
+    own, or BLAS's where it has several threads for them or the network is large; then plain descent of identity units
+    without bias is the step bit for bit. A stack's networks lie side by side in vector registers where there are enough
+    of them; each is bit for bit what the network alone is.
     """
 
     def __init__(self, descent: Descent, params: Layers) -> None:
         size = params[0].element_size()
+        in_lanes, padded, outside = (descent.memory(kind) for kind in (LANES, PADDED, OUTSIDE))
         self.descent, self.replicas = descent, params.leading.numel()
-        fits = descent.memory_in_lanes * size <= CACHE
-        self.least = max(2, descent.lanes // 2) if fits else self.replicas + 1
-        in_lanes = self.replicas >= self.least
-        numbers = max(descent.memory, descent.memory_in_lanes if in_lanes else 0)
-        self.memory = params[0].new_empty(numbers + REGISTER // size)
+        self.small = padded * size <= IN_CACHE
+        self.least = (
+            max(2, descent.lanes // 2) if in_lanes * size <= IN_CACHE else self.replicas + 1
+        )
+        numbers = max(outside, padded, in_lanes if self.replicas >= self.least else 0)
+        self.memory = params[0].new_zeros(numbers + REGISTER // size)
         self.aligned = -(-self.memory.data_ptr() // REGISTER) * REGISTER
+
+    @property
+    def alone(self) -> int:
+        """Where the steps of one network are made."""
+        return PADDED if self.small and torch.get_num_threads() == 1 else OUTSIDE
 
     @classmethod
     def of(
@@ -69,5 +77,6 @@ class CompiledDescent(Scratch):
         )
         apart = [w.stride(0) if params.leading else 0 for w in params]
         self.descent.run(
-            self.replicas, self.least, weights, velocities, apart, batches, len(x), self.aligned
-        )
+            self.replicas, self.least, self.alone, weights, velocities, apart, batches, len(x),
+            self.aligned,
+        )  # fmt: skip

@@ -57,3 +57,6 @@ class Momentum(FirstOrder):
             return super().steps(params, state, x, y)
         compiled.steps_(params, x, y, state.rate.advance_by_(len(x)), velocity, mu)
         return params, state
+
+    def takes_turns(self, state: FirstOrderState) -> bool:
+        return state.work.compiled is not None

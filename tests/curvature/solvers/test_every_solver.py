@@ -13,6 +13,7 @@ from nglab.curvature.solvers.randomized_svd import RandomizedSVD
 from nglab.curvature.solvers.second_moment import SecondMoment
 from nglab.curvature.solvers.sherman_morrison import ShermanMorrison
 from nglab.likelihoods.gaussian import Gaussian
+from nglab.networks.layers import as_batch
 from nglab.networks.network import Network
 
 SOLVERS = {
@@ -69,9 +70,15 @@ def test_inverts_what_stands_on_and_above_the_diagonal(name, n, leading):
     damping = lambdas(leading)[1]
     a = a.triu() + torch.full_like(a, torch.nan).tril(-1)
     info = torch.full(leading, 7, dtype=torch.int32)
-    SOLVERS[name].invert_(a, damping, torch.full_like(a, torch.nan), info)
-    assert_close(a, torch.linalg.inv(damped(dense, damping)))
+    SOLVERS[name].invert_(a, damping, info)
     assert info.shape == leading and not info.any()
+    a, dense = as_batch(a.view(1, *a.shape)), as_batch(damped(dense, damping).view(1, *a.shape))
+    v = randn(*a.shape[:-1], 3, seed=1)
+    for out in (torch.empty_like(v), torch.empty_like(v.mT).mT):  # by rows, by columns
+        SOLVERS[name].from_left(a, v, out)
+        assert_close(out, torch.linalg.solve(dense, v))
+        SOLVERS[name].from_right(v.mT, a, out.mT)
+        assert_close(out, torch.linalg.solve(dense, v))
 
 
 @every_inverter
@@ -105,7 +112,7 @@ def test_what_is_not_positive_definite_is_reported_of_each_member(name):
     assert SOLVERS[name].solve(a, randn(3, 6, seed=1), damping).ok.tolist() == [True, False, False]
     if name not in BY_ROWS:
         info = torch.full((3,), 7, dtype=torch.int32)
-        SOLVERS[name].invert_(a, damping, torch.empty_like(a), info)
+        SOLVERS[name].invert_(a, damping, info)
         assert (info == 0).tolist() == [True, False, False]
 
 
