@@ -38,8 +38,9 @@ def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
     names = {dtype: contenders(rows[rows.dtype == dtype]) for dtype in dtypes}
     heights = [0.4 + 0.17 * len(names[dtype]) for dtype in dtypes]
     figure = Figure(figsize=(0.6 + 1.7 * len(panels), sum(heights)))
+    spaces = {"wspace": 0.25, "hspace": 0.55 / max(heights)}
     grid = figure.subplots(len(dtypes), len(panels), squeeze=False, sharey="row",
-                           height_ratios=heights, gridspec_kw={"wspace": 0.25, "hspace": 0.55 / max(heights)})  # fmt: skip
+                           height_ratios=heights, gridspec_kw=spaces)  # fmt: skip
     for dtype, line in zip(dtypes, grid, strict=True):
         for panel, axes in zip(panels, line, strict=True):
             some = rows[(rows.dtype == dtype) & (rows.panel == panel)].set_index("contender").ratio
