@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nglab.errors import InputError
+from nglab.runs.picture import draw_missing
 from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
 from nglab.runs.versions import made_with
 from nglab.settings.nested import leaves
@@ -70,9 +71,13 @@ def may_begin(folder: Path, settings: Settings, again: bool) -> None:
 
 
 def finished(folder: Path, settings: Settings) -> bool:
-    """Whether there is nothing left to do; a checkpoint that a kill at the very end left is removed."""
+    """Whether there is nothing left to train.
+
+    Where a kill at the very end left a checkpoint it is removed, where it left out the picture that is drawn.
+    """
     done = standing(folder, settings) in DONE
     if done:
+        draw_missing(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return done
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from nglab.plotting.loss_figure import save_loss_figure
 from nglab.runs.build import build_each
 from nglab.runs.checkpoint import CheckpointFile
 from nglab.runs.config import Config
 from nglab.runs.device import check_device, resolve_device
-from nglab.runs.folder import RecordWriter, whole
+from nglab.runs.folder import RecordWriter
 from nglab.runs.ownership import timeless, working_in, write_owner
+from nglab.runs.picture import draw
 from nglab.runs.progress import Progress
 from nglab.runs.provenance import circumstances
 from nglab.runs.status import CHECKPOINT
@@ -85,7 +85,7 @@ def begin_or_go_on(
         for record in records:
             conclude(record)
         for record in records:
-            draw(record)
+            draw(record.folder, record.rows, record.minimum_loss, record.facts)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         why = {} if interrupted else {"traceback": traceback.format_exc()}
@@ -178,12 +178,6 @@ def conclude(record: RecordWriter) -> None:
     record.close(status)
     extra = {"folder": record.folder}  # for the log of this run alone
     log.info("%s: test loss %.4g, %s", status, last, record.folder, extra=extra)
-
-
-def draw(record: RecordWriter) -> None:
-    """The picture of a run's curve; a run that was killed before it is a result without it."""
-    with whole(record.folder / "loss.png") as path:
-        save_loss_figure(record.rows, record.minimum_loss, path, record.facts)
 
 
 def describe(records: Sequence[RecordWriter]) -> str:

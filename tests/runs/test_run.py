@@ -8,6 +8,7 @@ import torch
 
 from nglab.errors import InputError
 from nglab.networks.network import Network
+from nglab.runs import picture
 from nglab.runs import run as run_module
 from nglab.runs.build import build, build_each
 from nglab.runs.checkpoint import CheckpointFile
@@ -148,7 +149,7 @@ def test_a_stack_stopped_goes_on_without_those_that_blew_up(stacked, monkeypatch
 @pytest.mark.parametrize("killed", [KeyboardInterrupt, MemoryError])
 def test_a_run_stopped_before_its_picture_is_a_result(pictures, killed, tmp_path, monkeypatch):
     """All summaries come first, then the pictures, and the checkpoint goes last."""
-    original, drawn = run_module.save_loss_figure, []
+    original, drawn = picture.save_loss_figure, []
     folders = [tmp_path / str(i) for i in range(3)]
 
     def stopping(*args):
@@ -159,8 +160,8 @@ def test_a_run_stopped_before_its_picture_is_a_result(pictures, killed, tmp_path
         drawn.append(original(*args))
 
     configs = [config(f"seed={seed}", "train.checkpoint_every=1000") for seed in range(3)]
-    monkeypatch.setattr(run_module, "save_loss_figure", stopping)
-    with pytest.raises(killed):
+    with monkeypatch.context() as patched, pytest.raises(killed):
+        patched.setattr(picture, "save_loss_figure", stopping)
         run_together(configs, folders, progress=False)
     assert [(folder / "loss.png").exists() for folder in folders] == [
         i < pictures for i in range(3)
@@ -169,6 +170,12 @@ def test_a_run_stopped_before_its_picture_is_a_result(pictures, killed, tmp_path
     for settings, folder in zip(configs, folders, strict=True):
         assert finished(folder, settings.described())
     assert not (folders[0] / "checkpoint.pt").exists()
+    for folder in folders:  # drawn where it was missing, from what stands in the folder
+        assert (folder / "loss.png").exists()
+    record = json.loads((folders[0] / "summary.json").read_text())
+    rows = pd.read_csv(folders[0] / "metrics.csv").to_dict("records")
+    picture.save_loss_figure(rows, record["minimum_loss"], tmp_path / "expected.png", record)
+    assert (folders[0] / "loss.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):

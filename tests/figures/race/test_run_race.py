@@ -73,7 +73,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(compute_race, "write_race", Written)
     monkeypatch.setattr(run_race, "calibrate", lambda: 2.0)
     monkeypatch.setattr(
-        run_module, "save_loss_figure", lambda metrics, floor, path, facts: path.touch()
+        "nglab.runs.picture.save_loss_figure", lambda metrics, floor, path, facts: path.touch()
     )
     monkeypatch.setattr("nglab.figures.race.step_times.seconds_a_step", lambda problem: 1e-3)
 
