@@ -10,6 +10,7 @@ from nglab.plotting.loss_figure import save_loss_figure
 from nglab.runs.folder import whole
 
 PICTURE = "loss.png"
+SHOWN = ("examples_seen", "train_seconds", "test_loss")
 
 
 def draw(
@@ -28,5 +29,5 @@ def draw_missing(folder: Path) -> None:
         return
     summary = json.loads((folder / "summary.json").read_text())
     with (folder / "metrics.csv").open(newline="") as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        rows = [{key: float(row[key] or "nan") for key in SHOWN} for row in csv.DictReader(file)]
     draw(folder, rows, summary["minimum_loss"], summary)
