@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh_python import COMPILES
 from torch.testing import assert_close
 
 from nglab.likelihoods.categorical import Categorical
@@ -186,15 +187,14 @@ def test_without_compiled_code_the_step_does_it(monkeypatch):
     assert params[0].abs().min() > 0
 
 
+@pytest.mark.skipif(not COMPILES, reason="there is no C compiler")
 @pytest.mark.parametrize("level", levels())
 def test_it_is_clean_under_sanitizers(level, tmp_path):
     program = tmp_path / "descent"
     source = Path(__file__).parent / "descent_under_sanitizers.c"
-    if (command := compiler()) is None:
-        pytest.skip("no compiler")
     checks = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run = [
-        *command,
+        *(compiler() or []),
         *checks,
         *compiler_flags(level),
         f"-I{HERE}",
