@@ -51,4 +51,4 @@ class SGD(Optimizer):
         return params, state
 
     def takes_turns(self, state: SGDState) -> bool:
-        return state.compiled is not None
+        return state.compiled is not None and state.compiled.side_by_side

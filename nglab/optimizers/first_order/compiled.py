@@ -31,9 +31,8 @@ class CompiledDescent(Scratch):
         in_lanes, padded, outside = (descent.memory(kind) for kind in (LANES, PADDED, OUTSIDE))
         self.descent, self.replicas = descent, params.leading.numel()
         self.small = padded * size <= IN_CACHE
-        self.least = (
-            max(2, descent.lanes // 2) if in_lanes * size <= IN_CACHE else self.replicas + 1
-        )
+        self.side_by_side = in_lanes * size <= IN_CACHE
+        self.least = max(2, descent.lanes // 2) if self.side_by_side else self.replicas + 1
         numbers = max(outside, padded, in_lanes if self.replicas >= self.least else 0)
         self.memory = params[0].new_zeros(numbers + REGISTER // size)
         self.aligned = -(-self.memory.data_ptr() // REGISTER) * REGISTER

@@ -59,4 +59,4 @@ class Momentum(FirstOrder):
         return params, state
 
     def takes_turns(self, state: FirstOrderState) -> bool:
-        return state.work.compiled is not None
+        return state.work.compiled is not None and state.work.compiled.side_by_side
