@@ -30,4 +30,4 @@ def draw_missing(folder: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     with (folder / "metrics.csv").open(newline="") as file:
         rows = [{key: float(row[key] or "nan") for key in SHOWN} for row in csv.DictReader(file)]
-    draw(folder, rows, summary["minimum_loss"], summary)
+    draw(folder, rows, summary.get("minimum_loss"), summary)

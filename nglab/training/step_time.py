@@ -19,11 +19,8 @@ def seconds_a_step(problem: Problem) -> float:
     with limited_to(threads):
         warm_up(problem, batches)
         loop = begin(problem, batches, MOST)
-        take_steps, clock, taken = (
-            chunk_stepper(problem, loop.average),
-            Clock(loop.params[0].device),
-            0,
-        )
+        take_steps, clock = chunk_stepper(problem, loop.average), Clock(loop.params[0].device)
+        taken = 0
         params, state = loop.params, loop.state
         while taken < LEAST or (taken < MOST and clock.seconds < ENOUGH_SECONDS):
             within_pass = taken % batches.steps_per_pass
