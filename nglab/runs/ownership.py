@@ -7,6 +7,7 @@ or not at all: of two processes that take a folder at the same time, one has it.
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -18,6 +19,8 @@ from nglab.runs.picture import draw_missing
 from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
 from nglab.runs.versions import made_with
 from nglab.settings.nested import leaves
+
+SECONDS_TO_END = 1.0
 
 Settings = Mapping[str, Any]
 """A run's configuration as plain values, `Config.described`."""
@@ -151,11 +154,21 @@ def alone_in(folder: Path) -> Iterator[None]:
     """InputError where another process works in `folder`; the system frees it when this one ends, however it ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(f"{folder}: another nglab is at work there") from error
-    try:
+        if not locked(handle):
+            raise InputError(f"{folder}: another nglab is at work there")
         yield
     finally:
         os.close(handle)
+
+
+def locked(handle: int) -> bool:
+    """Lock an open folder, within the second that a process killed just now, or its workers, may take to end."""
+    until = time.monotonic() + SECONDS_TO_END
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)

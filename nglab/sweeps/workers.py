@@ -40,16 +40,20 @@ def in_processes(
     global work
     work = function, items
     share = max(1, available_cores() // count)
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("fork"), begin, (share,))
+    pool = ProcessPoolExecutor(
+        count, multiprocessing.get_context("fork"), begin, (share, os.getpid())
+    )
     try:
         return list(pool.map(call, range(len(items))))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def begin(threads: int) -> None:
+def begin(threads: int, parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # which ended before it was asked for
+            os._exit(130)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:  # too late for the variable, and its threads were not forked with it
         sys.modules["torch"].set_num_threads(1)

@@ -22,7 +22,7 @@ from nglab.errors import InputError
 from nglab.native.arithmetic import arithmetic
 from nglab.runs.config import check
 from nglab.runs.folder import write_json
-from nglab.runs.ownership import take
+from nglab.runs.ownership import alone_in, take
 from nglab.runs.run import run
 from nglab.runs.status import OWNER
 from nglab.runs.table import find_runs, read_run
@@ -367,3 +367,20 @@ def test_classes_beside_the_users_configuration_can_be_imported():
     callback = "+hydra.callbacks.c._target_=calling.Calling"
     assert nglab("run", "--config-dir", "mine", *MINE, callback)[0] == 0
     assert Path("called").exists()
+
+
+def test_a_folder_of_a_killed_process_is_waited_for_until_its_workers_have_ended(tmp_path):
+    """A worker forked from a process shares its lock, and may end after it."""
+    ready, worker = os.pipe(), None
+    owner = os.fork()
+    if not owner:
+        with alone_in(tmp_path):
+            worker = os.fork()
+            os.write(ready[1], b".") if worker else time.sleep(0.3)
+            time.sleep(60 if worker else 0)
+            os._exit(0)
+    os.read(ready[0], 1)
+    os.kill(owner, signal.SIGKILL)
+    os.waitpid(owner, 0)
+    with alone_in(tmp_path):
+        pass
