@@ -25,6 +25,7 @@ TIERS = [
     {"sweeps"},
     {"figures", "claims", "bench"},
     {"commands"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,6 +1,6 @@
 """Where examples come from: what the runs ask of a data set before and when it is made."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,11 +9,12 @@ from torch import Tensor
 from nglab.data.dataset import Dataset
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
+from nglab.settings.defaults import Settings
 from nglab.settings.fields import Count, setting
 
 
 @dataclass(frozen=True)
-class DataSource(ABC):
+class DataSource(Settings):
     """The settings of a data set. A new one says what its targets are and defines `dataset`.
 
     `targets` is "real", "unit interval" (numbers from 0 to 1) or "classes" (one-hot); `drawn` says whether another
@@ -30,10 +31,10 @@ class DataSource(ABC):
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
         """The examples, x `[1, N, n_0]` and y `[1, N, n_y]`, on the CPU."""
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raise InputError where the settings, or the rest of the run, do not fit these data."""
 
-    def verify(self) -> None:  # noqa: B027
+    def verify(self) -> None:
         """Raise InputError unless the files that it reads are there, whole and unaltered."""
 
     def input_moment(self, network: Network, seed: int) -> Tensor | None:

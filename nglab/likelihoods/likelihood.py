@@ -7,7 +7,7 @@ M = Martens (2014), section and equation numbers are his; plain equation numbers
 Hennequin (2018).
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from nglab.randomness import normal_
+from nglab.settings.defaults import Settings
 from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True, eq=False)
-class Likelihood(ABC):
+class Likelihood(Settings):
     """What training, curvature and claims ask of r(y|z). A new one defines the abstract methods; the rest follows.
 
     `takes` are the kinds of targets that it is a density of: "real", "unit interval", "classes" (one-hot).

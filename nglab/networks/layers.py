@@ -8,6 +8,7 @@ of `Network.groups`, which work entry by entry alone may use.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -92,6 +93,14 @@ class Layers(Sequence[Tensor], Held):
     def replicas(self, some: slice | Sequence[int]) -> "Layers":
         """Those of a stack's networks; of a slice, views."""
         return Layers(self.network, [stack[:, some] for stack in self.stacks])
+
+    def __repr__(self) -> str:
+        """`Layers(2 × [4, 4], [3, 4]; 44 numbers, float64)`: the shapes in the layers' order."""
+        runs = [(len(list(same)), shape) for shape, same in groupby(list(w.shape) for w in self)]
+        shapes = ", ".join(f"{n} × {shape}" if n > 1 else str(shape) for n, shape in runs)
+        numbers = sum(w.numel() for w in self)
+        dtype = str(self[0].dtype).removeprefix("torch.")
+        return f"Layers({shapes}; {numbers} numbers, {dtype})"
 
     def held(self) -> list[Tensor]:
         return self.stacks

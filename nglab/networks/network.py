@@ -2,28 +2,22 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 from nglab.networks.activations import ACTIVATIONS, Activation
-from nglab.settings.fields import setting
-from nglab.settings.messages import demand, one_of
+from nglab.settings.defaults import Settings
+from nglab.settings.fields import Counts, OneOf, setting
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Settings):
     """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
 
-    widths: tuple[int, ...] = setting("units of each layer, n_0 … n_L")
-    activation: str = setting(
-        f"φ of the layers 1 … L−1 ({', '.join(ACTIVATIONS)}); layer L is linear", default="identity"
+    widths: Counts = setting("units of each layer, n_0 … n_L")
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = setting(
+        "φ of the layers 1 … L−1; layer L is linear", default="identity"
     )
     bias: bool = setting("whether layers have biases", default=False)
-
-    def check(self, key: str, run: object) -> None:
-        """InputError unless there is a layer, every layer has a unit, and φ is known."""
-        demand(len(self.widths) >= 2, f"{key}.widths", list(self.widths), "two widths or more")
-        demand(min(self.widths) >= 1, f"{key}.widths", list(self.widths), "widths of 1 or more")
-        known = self.activation in ACTIVATIONS
-        demand(known, f"{key}.activation", self.activation, one_of(ACTIVATIONS))
 
     @property
     def depth(self) -> int:

@@ -4,7 +4,7 @@
 the memory of `params` and `state` may be reused for what it returns, so a caller keeps only the returned ones.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.schedules.schedule import Schedule
+from nglab.settings.defaults import Settings
 from nglab.settings.fields import Count, Positive, setting
 
 Streams = Callable[[str], Sequence[torch.Generator]]
@@ -35,7 +36,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer(ABC):
+class Optimizer(Settings):
     """A method and its settings. Real numbers are floats, or tensors `[replicas]` in a stack.
 
     A method states the diagnostics that it records, name → meaning, how many of its steps a CUDA graph holds (0: they
@@ -73,7 +74,7 @@ class Optimizer(ABC):
         """What `columns` names, each `[...]`."""
         return {}
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027, most methods fit any run
+    def check(self, key: str, run: Any) -> None:
         """InputError where the settings do not fit those of the rest of the `run`; `key` is their place in it."""
 
     def rate(self, task: Task, params: Layers) -> Rate:

@@ -37,6 +37,12 @@ def near(word: str, known: Collection[str]) -> str:
     return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"
 
 
+def meant(word: object, known: Collection[str]) -> str:
+    """What is added to a message where one of `known` is near: "; did you mean tanh?"."""
+    close = nearest(word, known) if isinstance(word, str) else []
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
 def nearest(word: str, known: Collection[str]) -> list[str]:
     """The `known` words whose last part is nearest, those as deep as `word` where there are such; none that is near."""
     ending = {key: key.rpartition(".")[2] for key in (word, *known)}
