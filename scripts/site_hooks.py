@@ -1,13 +1,15 @@
-"""What mkdocs does beside its plugins (mkdocs.yml): the repository's own pages are shown, broken tables are errors."""
+"""What mkdocs does beside its plugins (mkdocs.yml): pages that are not Markdown of docs/; broken tables are errors."""
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {
@@ -21,16 +23,29 @@ log = logging.getLogger("mkdocs.hooks.nglab")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Pages beside docs/ are pages of the site, their links as they are from within."""
+    """The repository's own pages and the notebooks become pages of the site."""
     for source, name in SHOWN.items():
         text = (ROOT / source).read_text().replace("](docs/", "](")
         files.append(File.generated(config, name, content=renamed(text, "", "")))
+    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        for file in pages_of(notebook, config):
+            files.append(file)
+
+
+def pages_of(notebook: File, config: MkDocsConfig) -> Iterator[File]:
+    """A page, and beside it the pictures that are its outputs."""
+    exporter = MarkdownExporter()
+    text, resources = exporter.from_filename(str(notebook.abs_src_path))
+    stem = notebook.src_uri.removesuffix(".ipynb")
+    yield File.generated(config, f"{stem}.md", content=text.replace("![png](", f"![]({stem}_"))
+    for name, picture in resources["outputs"].items():
+        yield File.generated(config, f"{stem}_{name}", content=picture)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links to pages beside docs/ lead to where the site has them."""
+    """Links lead to where the site has these pages."""
     up = "../" * page.file.src_uri.count("/")
-    return renamed(markdown, f"../{up}", up)
+    return renamed(markdown, f"../{up}", up).replace(".ipynb)", ".md)")
 
 
 def renamed(text: str, before: str, after: str) -> str:
