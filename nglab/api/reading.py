@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from nglab.errors import InputError
 from nglab.runs import many, table
 from nglab.runs.table import RunRecord
+from nglab.settings.messages import a_kind
 
 Folder = str | PathLike[str]
 
 
 def as_paths(folders: Folder | Iterable[Folder]) -> list[Path]:
     """One folder or several, strings and paths alike."""
+    if not isinstance(folders, str | PathLike | Iterable):
+        raise InputError(f"folders: is {a_kind(folders)}: must be a folder, or a list of folders")
     return [Path(one) for one in ([folders] if isinstance(folders, str | PathLike) else folders)]
 
 

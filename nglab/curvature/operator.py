@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from nglab.networks.given import given_params, given_tensor, name_of
+from nglab.networks.given import as_tensor, given_params, given_tensor, name_of
 from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 
@@ -44,6 +44,7 @@ class Operator(ABC):
         """C v, as v is: a vector, several as columns, `Layers` or a list; InputError where v is none of these."""
         if isinstance(v, Sequence):
             return self._by_layer(v)
+        v = as_tensor(v, "v")
         like, parameters = self.params[0], self.shape[-1]
         if v.dim() == 1:
             v = given_tensor(v, "v", [parameters], like)

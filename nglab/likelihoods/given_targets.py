@@ -10,6 +10,7 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.given import as_tensor, demand_shape, given_tensor
 from nglab.settings.defaults import option
+from nglab.settings.messages import demand_kind
 
 GAUSSIAN: Likelihood = Gaussian()
 """The density where none is given."""
@@ -19,10 +20,7 @@ def given_likelihood(value: Likelihood | str) -> Likelihood:
     """A density, or the one of `conf/likelihood/<value>.yaml`."""
     if isinstance(value, str):
         value = option("likelihood", value)
-    if not isinstance(value, Likelihood):
-        raise InputError(
-            f"likelihood: is a {type(value).__name__}: must be a Likelihood, such as Gaussian()"
-        )
+    demand_kind(value, Likelihood, "likelihood", "Gaussian()")
     return value
 
 
