@@ -9,7 +9,7 @@ from torch import Tensor
 from nglab.data.dataset import Dataset
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, setting
 
 

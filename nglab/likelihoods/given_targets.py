@@ -41,7 +41,8 @@ def classes_as_vectors(y: Tensor, z: Tensor, key: str) -> Tensor:
             [1., 0., 0.]])
     """
     classes = z.shape[-1]
-    demand_shape(y, key, ["...", z.shape[-2]])
+    why = ", since whole numbers are classes"
+    demand_shape(y, key, ["...", z.shape[-2]], why)
     if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
         found = f"from {int(y.min())} to {int(y.max())}"
         raise InputError(f"{key}: has classes {found}: must be from 0 to {classes - 1}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nglab.randomness import normal_
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.messages import demand
 
 

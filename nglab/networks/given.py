@@ -52,14 +52,14 @@ def given_tensor(value: Any, key: str, shape: Shape, like: Tensor) -> Tensor:
     return tensor
 
 
-def demand_shape(tensor: Tensor, key: str, shape: Shape) -> None:
-    """InputError unless `tensor` has this shape."""
+def demand_shape(tensor: Tensor, key: str, shape: Shape, why: str = "") -> None:
+    """InputError unless `tensor` has this shape, and `why` it must have."""
     axes = [axis for axis in shape if axis != "..."]
     own = list(tensor.shape[-len(axes) :])
     fits = len(own) == len(axes) and (tensor.dim() == len(axes) or shape[0] == "...")
     if not fits or any(isinstance(n, int) and n != m for n, m in zip(axes, own, strict=True)):
         right = ", ".join(map(str, shape))
-        raise InputError(f"{key}: has shape {list(tensor.shape)}: must be [{right}]")
+        raise InputError(f"{key}: has shape {list(tensor.shape)}: must be [{right}]{why}")
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Annotated
 
 from nglab.networks.activations import ACTIVATIONS, Activation
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Counts, OneOf, setting
 
 

@@ -18,7 +18,7 @@ from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.schedules.schedule import Schedule
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, Positive, setting
 
 Streams = Callable[[str], Sequence[torch.Generator]]

@@ -97,6 +97,8 @@ TRAINING: dict[str, Wrong] = {
         lambda: train((X.half(), Y.half())),
     "train_x: is uint8: must be float64 or float32": lambda: train((X.numpy().astype(np.uint8), Y)),
     "test_x: holds numbers that are not finite": lambda: train((X, Y, X / 0, Y)),
+    "train_y: has shape [5, 2]: must be [..., 5], since whole numbers are classes":
+        lambda: train((X, Y.long())),
     "train_y: has classes from 0 to 4: must be from 0 to 1":
         lambda: train((X, torch.arange(5)), likelihood="categorical"),
     'likelihood=Categorical: must be a density of "real" targets':

@@ -14,8 +14,9 @@ from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.schedules.cosine import Cosine
 from nglab.optimizers.schedules.schedule import Schedule
 from nglab.optimizers.sgd import SGD
+from nglab.settings.checked import Settings, altered
 from nglab.settings.composing import compose
-from nglab.settings.defaults import Settings, altered, composed, option, option_of
+from nglab.settings.defaults import composed, option, option_of
 from nglab.settings.fields import Count, Positive, setting
 
 
