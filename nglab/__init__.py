@@ -3,8 +3,6 @@
 The public names are imported when they are first used, so that `import nglab` costs nothing.
 """
 
-from importlib import import_module
-
 from nglab.native.before_torch import watch
 
 watch()
@@ -55,6 +53,8 @@ def __getattr__(name: str) -> object:
         from nglab.settings.messages import meant
 
         raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant(name, __all__)}")
+    from importlib import import_module
+
     module, _, own = PUBLIC[name].partition(":")
     return getattr(import_module(module), own or name)
 

@@ -5,6 +5,7 @@ import inspect
 import re
 
 import pytest
+from fresh_python import said
 
 import nglab as ng
 
@@ -38,3 +39,8 @@ def test_its_example_is_one_that_doctest_finds(name: str) -> None:
 def test_a_misspelt_name_is_told_the_nearest() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'SDG'; did you mean SGD\?"):
         ng.SDG  # noqa: B018
+
+
+def test_to_import_the_package_imports_nothing_else() -> None:
+    program = "import sys; before = set(sys.modules); import nglab; print(*sorted(set(sys.modules) - before))"
+    assert said(program).split() == ["nglab", "nglab.native", "nglab.native.before_torch"]
