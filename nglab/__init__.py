@@ -49,12 +49,11 @@ __all__ = ["__version__", *PUBLIC]
 
 
 def __getattr__(name: str) -> object:
-    if name not in PUBLIC:
-        from nglab.settings.messages import meant
-
-        raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant(name, __all__)}")
     from importlib import import_module
 
+    if name not in PUBLIC:
+        meant = import_module("nglab.settings.messages").meant(name, __all__)
+        raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant}")
     module, _, own = PUBLIC[name].partition(":")
     return getattr(import_module(module), own or name)
 

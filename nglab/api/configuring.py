@@ -56,7 +56,8 @@ def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def choices(asked: Mapping[str, Any]) -> list[str]:
     """The options that are named, and that of a data set of nglab's, which brings its precision."""
-    place = None if isinstance(asked.get("data"), GivenData) else option_of(type(asked.get("data")))
+    kind: Any = type(asked.get("data"))
+    place = None if kind is GivenData else option_of(kind)
     return [*chosen("", asked), *(["=".join(place)] if place else [])]
 
 

@@ -7,7 +7,7 @@ scaled as the loss: a mean over examples.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from nglab.networks.given import as_tensor, given_params, given_tensor, name_of
 from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 
-Vector = TypeVar("Vector", Tensor, Layers, list[Tensor])
+Vector = Any
+"""A tensor `[P]` or `[..., P, k]`, `Layers`, or a list of V_i: a product is what its vector is."""
 
 
 class Operator(ABC):

@@ -18,10 +18,9 @@ GAUSSIAN: Likelihood = Gaussian()
 
 def given_likelihood(value: Likelihood | str) -> Likelihood:
     """A density, or the one of `conf/likelihood/<value>.yaml`."""
-    if isinstance(value, str):
-        value = option("likelihood", value)
-    demand_kind(value, Likelihood, "likelihood", "Gaussian()")
-    return value
+    found: Any = option("likelihood", value) if isinstance(value, str) else value
+    demand_kind(found, Likelihood, "likelihood", "Gaussian()")
+    return found
 
 
 def given_targets(y: Any, z: Tensor, likelihood: Likelihood, key: str = "y") -> Tensor:
@@ -36,6 +35,7 @@ def given_targets(y: Any, z: Tensor, likelihood: Likelihood, key: str = "y") -> 
 def classes_as_vectors(y: Tensor, z: Tensor, key: str) -> Tensor:
     """Class numbers from 0 as unit vectors, `[..., M, n]`.
 
+    >>> import torch
     >>> classes_as_vectors(torch.tensor([1, 0]), torch.zeros(2, 3), "y")
     tensor([[0., 1., 0.],
             [1., 0., 0.]])

@@ -22,7 +22,7 @@ def test_a_run_gives_its_record() -> None:
     assert record.config.seed == 5
     assert record.folder.parent == Path("outputs/runs").absolute()
     loss = record.summary["final_test_loss"]
-    assert repr(record) == f"RunRecord({record.folder}: finished, 11 rows, test loss {loss})"
+    assert repr(record) == f"RunRecord({record.folder}: finished, 3 rows, test loss {loss})"
 
 
 def test_a_line_of_words_is_a_command_line_and_so_is_a_sweep() -> None:

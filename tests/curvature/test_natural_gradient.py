@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import CASES, loss, problem
+from curvature.cases import CASES, loss, problem
 from torch.testing import assert_close
 
 from nglab.curvature.fisher import Fisher
