@@ -3,8 +3,6 @@
 The public names are imported when they are first used, so that `import nglab` costs nothing.
 """
 
-from importlib import import_module
-
 from nglab.native.before_torch import watch
 
 watch()
@@ -51,10 +49,11 @@ __all__ = ["__version__", *PUBLIC]
 
 
 def __getattr__(name: str) -> object:
-    if name not in PUBLIC:
-        from nglab.settings.messages import meant
+    from importlib import import_module
 
-        raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant(name, __all__)}")
+    if name not in PUBLIC:
+        meant = import_module("nglab.settings.messages").meant(name, __all__)
+        raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant}")
     module, _, own = PUBLIC[name].partition(":")
     return getattr(import_module(module), own or name)
 

@@ -12,7 +12,8 @@ def optimizer(name: str, **settings: Any) -> Optimizer:
     """The method of `conf/optimizer/<name>.yaml`, W ← W + ΔW with what the file says and the `settings` instead.
 
     A group of settings is an object, the name of an option, or a mapping of what is to be other than in the file: the
-    shapes, units and ranges are those of `nglab run --help optimizer=<name>`, rates are for the mean loss of a batch.
+    meanings, units and ranges are those of `nglab run --help optimizer=<name>`, rates are for the mean loss of a batch.
+    Each W_i is `[n_i, n_{i−1} (+ 1)]`.
 
     Raises InputError where there is no such method, and where a setting is unknown, of another type or out of range.
 
@@ -50,7 +51,7 @@ def network(name: str, **settings: Any) -> Network:
     density and a precision, is for `train` to be told.
 
     Source: Bernacchia et al. (2018), Figure 1, for `square`, `expanding`, `bottleneck` and `mnist_autoencoder`. They
-    have no loss of their own.
+    have no loss of their own, and their weights no unit.
 
     >>> import nglab as ng
     >>> ng.network("mlp", widths=[4, 3, 2])

@@ -13,9 +13,9 @@ def plot_runs(folders: Folder | Iterable[Folder]) -> Figure:
     """The test loss of the runs at or below one folder or several, against examples seen and against seconds.
 
     A line for each setting, labelled by what differs between them; runs that differ in nothing but their seed are one
-    line, their median, in a band from the least to the greatest. The axis of the loss h, a mean over examples of −log
-    r(y|z), is logarithmic; dashed: the smallest possible loss, where it is known. The shape is two pictures side by
-    side, of a matplotlib `Figure` that notebooks show and `savefig` writes: `nglab plot` draws the same.
+    line, their median, in a band from the least to the greatest. The axis of the loss h = (1/N) Σ −log r(y|z), a mean
+    over examples, is logarithmic; dashed: the smallest possible loss, where it is known. The shape is two pictures side
+    by side, of a matplotlib `Figure` that notebooks show and `savefig` writes: `nglab plot` draws the same.
 
     Raises InputError where a folder is none or holds no run, or no run has been evaluated yet.
 

@@ -14,6 +14,7 @@ from nglab.errors import InputError
 from nglab.likelihoods.given_targets import classes_as_vectors
 from nglab.networks.given import FLOATS, as_tensor, demand_shape, name_of
 from nglab.networks.network import Network
+from nglab.settings.messages import a_kind
 
 NAMES = ("train_x", "train_y", "test_x", "test_y")
 
@@ -88,7 +89,7 @@ def parts(data: Any) -> Sequence[Any]:
     if isinstance(data, Sequence) and not isinstance(data, str) and len(data) in (2, 4):
         return data
     raise InputError(
-        f"data: is a {type(data).__name__}: must be a DataSource such as Teacher(), a Dataset,"
+        f"data: is {a_kind(data)}: must be a DataSource such as Teacher(), a Dataset,"
         " (x, y) or (x, y, test_x, test_y)"
     )
 

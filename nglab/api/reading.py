@@ -6,22 +6,27 @@ from pathlib import Path
 
 import pandas as pd
 
+from nglab.errors import InputError
 from nglab.runs import many, table
 from nglab.runs.table import RunRecord
+from nglab.settings.messages import a_kind
 
 Folder = str | PathLike[str]
 
 
 def as_paths(folders: Folder | Iterable[Folder]) -> list[Path]:
     """One folder or several, strings and paths alike."""
+    if not isinstance(folders, str | PathLike | Iterable):
+        raise InputError(f"folders: is {a_kind(folders)}: must be a folder, or a list of folders")
     return [Path(one) for one in ([folders] if isinstance(folders, str | PathLike) else folders)]
 
 
 def read_run(folder: Folder) -> RunRecord:
     """One run: `config`, `metrics` (a row an evaluation: the columns of `metrics.csv`), `summary` and `folder`.
 
-    Losses are means over examples of −log r(y|z), as `train` has them; `train_seconds` are seconds of optimisation. A
-    run that goes on still, or was killed, has the status "unfinished". Metrics have the shape rows × columns.
+    Losses are h = (1/N) Σ −log r(y|z), means over examples, as `train` has them; `train_seconds` are seconds of
+    optimisation. A run that goes on still, or was killed, has the status "unfinished". Metrics have the shape
+    rows × columns.
 
     Raises InputError where the folder does not hold a whole run.
 
@@ -40,7 +45,8 @@ def read_runs(folders: Folder | Iterable[Folder]) -> pd.DataFrame:
 
     The columns are `folder`, `status`, the configuration's dotted keys (`optimizer.lr`) and the summary's fields
     (`final_test_loss`, `train_seconds`, …), as `nglab collect` writes them; the shape is runs × columns. Losses are
-    means over examples of −log r(y|z), times are in seconds. The rows of each run's `metrics.csv` are `read_run`'s.
+    h = (1/N) Σ −log r(y|z), means over examples, times are in seconds. The rows of each run's `metrics.csv` are
+    `read_run`'s.
 
     Raises InputError where a folder is none or holds no run, or a run cannot be read.
 

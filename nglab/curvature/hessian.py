@@ -22,13 +22,13 @@ class Hessian(Operator):
 
     Raises InputError where `params`, `x`, `y` or v has another shape, dtype or device than it must have.
 
-    Source: the products are those of Pearlmutter (1994). With W_2 = 0, ∂²h/∂W_1∂W_2 = −y x alone is left beside:
+    Source: the products are those of Pearlmutter (1994). Here ∂²h/∂W_1∂W_2 = x² W_1 W_2 − (y − z) x:
 
     >>> import torch
-    >>> network, x, y = Network([1, 1, 1]), torch.tensor([[1.0]]), torch.tensor([[2.0]])
-    >>> Hessian(network, [torch.ones(1, 1), torch.zeros(1, 1)], x, y).to_dense()
-    tensor([[ 0., -2.],
-            [-2.,  1.]])
+    >>> network, x, y = Network([1, 1, 1]), torch.tensor([[1.0]]), torch.tensor([[3.0]])
+    >>> Hessian(network, [torch.ones(1, 1), torch.ones(1, 1)], x, y).to_dense()
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nglab.curvature.batch import Batch
 from nglab.networks.layers import Layers
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 
 
 @dataclass(frozen=True)

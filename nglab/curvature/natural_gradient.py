@@ -46,7 +46,7 @@ def natural_gradient(
     >>> network, x = Network([2, 1]), torch.tensor([[1.0, 2.0], [3.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
     >>> y = x @ torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
     >>> start = [torch.zeros(1, 2, dtype=torch.float64)]
-    >>> start[0] - natural_gradient(network, start, x, y)[0]
+    >>> (start[0] - natural_gradient(network, start, x, y)[0]).round(decimals=6)
     tensor([[ 2., -1.]], dtype=torch.float64)
     """
     value_of(NonNegative, damping, "damping")

@@ -7,18 +7,19 @@ scaled as the loss: a mean over examples.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from nglab.networks.given import given_params, given_tensor, name_of
+from nglab.networks.given import as_tensor, given_params, given_tensor, name_of
 from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
 
-Vector = TypeVar("Vector", Tensor, Layers, list[Tensor])
+Vector = Any
+"""A tensor `[P]` or `[..., P, k]`, `Layers`, or a list of V_i: a product is what its vector is."""
 
 
 class Operator(ABC):
@@ -44,6 +45,7 @@ class Operator(ABC):
         """C v, as v is: a vector, several as columns, `Layers` or a list; InputError where v is none of these."""
         if isinstance(v, Sequence):
             return self._by_layer(v)
+        v = as_tensor(v, "v")
         like, parameters = self.params[0], self.shape[-1]
         if v.dim() == 1:
             v = given_tensor(v, "v", [parameters], like)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nglab.data.dataset import Dataset
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, setting
 
 
@@ -19,6 +19,17 @@ class DataSource(Settings):
 
     `targets` is "real", "unit interval" (numbers from 0 to 1) or "classes" (one-hot); `drawn` says whether another
     seed, network or gain makes it another data set.
+
+    Examples (x, y) ~ some law, one a row: x `[1, N, n_0]`, y `[1, N, n_y]`, in whatever unit; losses are means over
+    rows. Targets y ≈ f(x) + noise of known variance have a smallest possible loss.
+
+    Raises InputError where a setting is unknown, missing, of another type or out of range, or does not fit the network.
+
+    Source: ours; the data sets name theirs.
+
+    >>> import nglab as ng
+    >>> isinstance(ng.Teacher(), DataSource), ng.Teacher().targets
+    (True, 'real')
     """
 
     targets: ClassVar[str]

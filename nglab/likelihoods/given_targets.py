@@ -10,6 +10,7 @@ from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.given import as_tensor, demand_shape, given_tensor
 from nglab.settings.defaults import option
+from nglab.settings.messages import demand_kind
 
 GAUSSIAN: Likelihood = Gaussian()
 """The density where none is given."""
@@ -17,13 +18,9 @@ GAUSSIAN: Likelihood = Gaussian()
 
 def given_likelihood(value: Likelihood | str) -> Likelihood:
     """A density, or the one of `conf/likelihood/<value>.yaml`."""
-    if isinstance(value, str):
-        value = option("likelihood", value)
-    if not isinstance(value, Likelihood):
-        raise InputError(
-            f"likelihood: is a {type(value).__name__}: must be a Likelihood, such as Gaussian()"
-        )
-    return value
+    found: Any = option("likelihood", value) if isinstance(value, str) else value
+    demand_kind(found, Likelihood, "likelihood", "Gaussian()")
+    return found
 
 
 def given_targets(y: Any, z: Tensor, likelihood: Likelihood, key: str = "y") -> Tensor:
@@ -38,12 +35,14 @@ def given_targets(y: Any, z: Tensor, likelihood: Likelihood, key: str = "y") -> 
 def classes_as_vectors(y: Tensor, z: Tensor, key: str) -> Tensor:
     """Class numbers from 0 as unit vectors, `[..., M, n]`.
 
+    >>> import torch
     >>> classes_as_vectors(torch.tensor([1, 0]), torch.zeros(2, 3), "y")
     tensor([[0., 1., 0.],
             [1., 0., 0.]])
     """
     classes = z.shape[-1]
-    demand_shape(y, key, ["...", z.shape[-2]])
+    why = ", since whole numbers are classes"
+    demand_shape(y, key, ["...", z.shape[-2]], why)
     if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
         found = f"from {int(y.min())} to {int(y.max())}"
         raise InputError(f"{key}: has classes {found}: must be from 0 to {classes - 1}")

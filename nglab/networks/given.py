@@ -14,6 +14,7 @@ from torch import Tensor
 from nglab.errors import InputError
 from nglab.networks.layers import Layers
 from nglab.networks.network import Network
+from nglab.settings.messages import a_kind, demand_kind
 
 Shape = Sequence[int | str]
 """What each axis must be: a number, a letter for any number, "..." first for any replica axes."""
@@ -26,7 +27,7 @@ def as_tensor(value: Any, key: str) -> Tensor:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(np.require(value, requirements=["C", "W"]))
     if not isinstance(value, Tensor):
-        raise InputError(f"{key}: is a {type(value).__name__}: must be a tensor or an array")
+        raise InputError(f"{key}: is {a_kind(value)}: must be a tensor or an array")
     return value
 
 
@@ -51,14 +52,14 @@ def given_tensor(value: Any, key: str, shape: Shape, like: Tensor) -> Tensor:
     return tensor
 
 
-def demand_shape(tensor: Tensor, key: str, shape: Shape) -> None:
-    """InputError unless `tensor` has this shape."""
+def demand_shape(tensor: Tensor, key: str, shape: Shape, why: str = "") -> None:
+    """InputError unless `tensor` has this shape, and `why` it must have."""
     axes = [axis for axis in shape if axis != "..."]
     own = list(tensor.shape[-len(axes) :])
     fits = len(own) == len(axes) and (tensor.dim() == len(axes) or shape[0] == "...")
     if not fits or any(isinstance(n, int) and n != m for n, m in zip(axes, own, strict=True)):
         right = ", ".join(map(str, shape))
-        raise InputError(f"{key}: has shape {list(tensor.shape)}: must be [{right}]")
+        raise InputError(f"{key}: has shape {list(tensor.shape)}: must be [{right}]{why}")
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -71,13 +72,10 @@ def given_params(network: Network, params: Any, key: str = "params") -> Layers:
 
     InputError where there is not one for each layer, or one has another shape, dtype or device than the first.
     """
-    if not isinstance(network, Network):
+    demand_kind(network, Network, "network", "Network([20, 20])")
+    if not isinstance(params, Sequence) or isinstance(params, str):
         raise InputError(
-            f"network: is a {type(network).__name__}: must be a Network, such as Network([20, 20])"
-        )
-    if isinstance(params, Tensor | np.ndarray) or not isinstance(params, Sequence):
-        raise InputError(
-            f"{key}: is a {type(params).__name__}: must be Layers, or a list of W_1 … W_{network.depth};"
+            f"{key}: is {a_kind(params)}: must be Layers, or a list of W_1 … W_{network.depth};"
             " of a flat vector Layers.from_vector makes them"
         )
     if len(params) != network.depth:

@@ -18,7 +18,7 @@ from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.schedules.schedule import Schedule
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, Positive, setting
 
 Streams = Callable[[str], Sequence[torch.Generator]]
@@ -42,6 +42,19 @@ class Optimizer(Settings):
     A method states the diagnostics that it records, name → meaning, how many of its steps a CUDA graph holds (0: they
     cannot be captured), and whether it can train a stack. Its rate of each step is `schedule.start(…)` in `init`,
     `advance_()` in `step`.
+
+    θ ← θ + ΔW from the mean loss of M examples: params are `Layers` of W_i `[..., n_i, n_{i−1} (+ 1)]`, with the
+    replicas of a stack in front. `lr` is in the unit that ΔW asks for. A new method defines `init` and `step` and
+    declares its settings as fields.
+
+    Raises InputError where a setting is unknown, missing, of another type or out of range; `check` is for what concerns
+    several, or the run.
+
+    Source: ours; the methods name theirs.
+
+    >>> import nglab as ng
+    >>> isinstance(ng.SGD(), Optimizer), isinstance(ng.optimizer("kfac"), ng.NGD)
+    (True, True)
     """
 
     columns: ClassVar[Mapping[str, str]] = {}

@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,7 +29,7 @@ def conf_dir() -> Path:
 @contextmanager
 def aside() -> Iterator[None]:
     """Hydra as if nobody had begun with it; what was begun goes on afterwards."""
-    kinds: tuple[type, ...] = (GlobalHydra, HydraConfig)
+    kinds: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
     before = {
         kind: Singleton._instances.pop(kind) for kind in kinds if kind in Singleton._instances
     }

@@ -11,7 +11,7 @@ from nglab.networks.layers import Layers
 from nglab.optimizers.optimizer import Task
 from nglab.runs.build import dataset_key
 from nglab.runs.config import Config
-from nglab.settings.defaults import altered
+from nglab.settings.checked import altered
 from nglab.settings.describing import settings_of
 
 REALS = ("data", "optimizer", "init")

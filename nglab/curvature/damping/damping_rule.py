@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from nglab.networks.hyperparameters import each
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Positive, setting
 
 

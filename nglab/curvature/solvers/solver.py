@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nglab.networks import products
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 
 
 class Matrix(Protocol):

@@ -14,7 +14,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from nglab.optimizers.schedules.rate import FixedRate, Rate, TableRate
-from nglab.settings.defaults import Settings
+from nglab.settings.checked import Settings
 from nglab.settings.fields import setting
 from nglab.settings.messages import demand
 
