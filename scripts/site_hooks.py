@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from markdown import Extension, Markdown
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -20,6 +21,17 @@ SHOWN = {
 """Pages of the repository's root and their names on the site."""
 
 log = logging.getLogger("mkdocs.hooks.nglab")
+
+
+class Subscripts(Extension):
+    """An underscore is one: Λ̃_i x_i is no emphasis, which asterisks give."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        md.inlinePatterns.deregister("em_strong2")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    config.markdown_extensions.append(Subscripts())  # type: ignore[arg-type]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
