@@ -27,11 +27,11 @@ class Subscripts(Extension):
     """An underscore is one: Λ̃_i x_i is no emphasis, which asterisks give."""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        md.inlinePatterns.deregister("em_strong2")
+        md.delimiters.remove("_")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    config.markdown_extensions.append(Subscripts())  # type: ignore[arg-type]
+    config.markdown_extensions.append(Subscripts())
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
