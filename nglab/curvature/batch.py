@@ -54,6 +54,14 @@ class Batch(Scratch):
             add_outer_(g, e, x_in, scale=1 / self.examples, keep=0)  # Eq. 7
         return loss
 
+    def input_rows(self) -> list[Tensor]:
+        """x_{i-1} with its 1 where there is a bias, `[(batch,) rows, m_i]` for each group of layers."""
+        return self.activations.inputs.batched
+
+    def error_rows(self) -> list[Tensor]:
+        """e_i of the sampled targets, `[(batch,) K rows, n_i]` for each group of layers."""
+        return self.errors.rows(1)
+
     def linearised(self, params: Layers, examples: int | None) -> Linearised:
         """The network near the `params` that the last pass was made at, on the first `examples` (None: all)."""
         linearised = Linearised(self.network, params, self.activations)
