@@ -54,6 +54,14 @@ class Batch(Scratch):
             add_outer_(g, e, x_in, scale=1 / self.examples, keep=0)  # Eq. 7
         return loss
 
+    shares: Sequence[float] | None = None
+    """r_i, what share of α each layer takes; None: the whole."""
+
+    def share_(self, direction: Layers) -> None:
+        """D_i ← r_i D_i."""
+        for d, share in zip(direction.views, self.shares or (), strict=False):
+            d *= share
+
     def input_rows(self) -> list[Tensor]:
         """x_{i-1} with its 1 where there is a bias, `[(batch,) rows, m_i]` for each group of layers."""
         return self.activations.inputs.batched

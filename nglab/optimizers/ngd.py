@@ -155,6 +155,7 @@ class NGD(Optimizer):
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
         self.metric.multiply_(state.metric, state.gradient(), direction)  # D (Eq. 20)
+        batch.share_(direction)
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW
