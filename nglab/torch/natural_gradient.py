@@ -43,7 +43,8 @@ class NGD(torch.optim.Optimizer):
     go: "paper" α/L, "line" as far as the model falls along D and the last step (one forward pass with tangents each),
     "layerwise" (one a layer). What is None is as in conf/optimizer/ngd.yaml.
     `others`: parameters → the optimizer of those that have no factors. `params`: the parameters to train, or groups of
-    them, as torch's optimizers take them; of a group `lr` may be its own. `seed` is that of the sampled targets.
+    them, as torch's optimizers take them; a group may have its own `lr`, at which "layerwise", which finds a
+    coefficient for each layer, does not look. `seed` is that of the sampled targets.
 
     Raises InputError, naming the argument or the layer: for a setting out of its range; parameters without an `others`;
     layers that share weights, are called more or less often than once a pass, or whose weights are used elsewhere; and
