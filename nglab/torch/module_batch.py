@@ -59,14 +59,15 @@ class ModuleBatch(Batch):
         if not self.checked:
             weights = [p for layer in self.layers for p in layer.parameters]
             own = torch.autograd.grad(given, weights, error, retain_graph=True)
-        more = self.samples > 0
+        more = self.samples > 0 and len(generators) > 0
         found = torch.autograd.grad(
             given, [*edges, *self.beside], error, retain_graph=more, allow_unused=True
         )
         self._take_gradients(seen, found)
         if not self.checked:
             self._demand_gradients(own)
-        self._sample_(given, edges, generators)
+        if more:
+            self._sample_(given, edges, generators)
         return self.loss_before
 
     def _take_gradients(self, seen: "Seen", found: Sequence[Tensor]) -> None:
@@ -99,8 +100,6 @@ class ModuleBatch(Batch):
     ) -> None:
         """e_i of K targets an example drawn from the model."""
         self.sampled = [[] for _ in self.layers]
-        if not self.samples:
-            return
         errors = self.z.new_empty(self.samples, *self.z.shape)
         self.likelihood.sample_error(self.z, generators, out=errors)
         for k, error in enumerate(errors):

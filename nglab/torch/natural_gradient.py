@@ -39,9 +39,9 @@ class NGD(torch.optim.Optimizer):
 
     `lr` is α; `damping` λ₀, or what the rule of λ is to be set to (`{"initial": 1e-2, "min": 1e-8, "interval": 5}`);
     `split` √λ "equal" on both factors or by "pi"; `samples` K, the targets sampled an example; `average` what running
-    means of the factors keep; `refresh_every` the steps from one making of the inverses to the next; `step` how far to
-    go: "paper" α/L, "line" as far as the model falls along D and the last step (one forward pass with tangents each),
-    "layerwise" (one a layer). What is None is as in conf/optimizer/ngd.yaml.
+    means of the factors keep; `refresh_every` the steps from one measuring and inverting of the factors to the next;
+    `step` how far to go: "paper" α/L, "line" as far as the model falls along D and the last step (a forward pass with
+    tangents each), "layerwise" (one a layer). What is None is as in conf/optimizer/ngd.yaml.
     `others`: parameters → the optimizer of those that have no factors. `params`: the parameters to train, or groups of
     them, as torch's optimizers take them; a group may have its own `lr`, at which "layerwise", which finds a
     coefficient for each layer, does not look. `seed` is that of the sampled targets.
