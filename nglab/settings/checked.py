@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import fields, is_dataclass
 from inspect import isabstract
 from numbers import Integral, Number, Real
-from typing import Any
+from typing import Any, TypeVar
 
 from nglab.errors import InputError
 from nglab.settings.building import dotted, value_of
@@ -18,6 +18,8 @@ from nglab.settings.defaults import Nested, chosen, composed, named, option_of, 
 from nglab.settings.describing import Setting, group_of, settings_of, wanted
 from nglab.settings.fields import key_of
 from nglab.settings.messages import unknown_key
+
+Kind = TypeVar("Kind")
 
 
 class Checked(ABCMeta):
@@ -100,7 +102,7 @@ def as_python(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def altered(settings: Any, changed: Mapping[str, Any]) -> Any:
+def altered(settings: Kind, changed: Mapping[str, Any]) -> Kind:
     """A copy with other values that nobody checks."""
     new = copy(settings)
     for name, value in changed.items():
