@@ -70,9 +70,11 @@ def constant_damping(initial) -> ConstantDamping:
     return altered(ConstantDamping(1.0), {"initial": initial})
 
 
-def kronecker(average=0.0, refresh=1, split="equal", solver=None, sides="both") -> Kronecker:
+def kronecker(
+    average=0.0, refresh=1, split="equal", solver=None, sides="both", measure=1
+) -> Kronecker:
     """Eq. 20, unless said otherwise."""
-    return Kronecker(average, refresh, split, sides, solver or Cholesky())
+    return Kronecker(average, refresh, measure, split, sides, solver or Cholesky())
 
 
 def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:

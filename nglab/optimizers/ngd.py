@@ -48,7 +48,7 @@ class MeanGradient:
 
     @classmethod
     def of(cls, params: Layers, keep: float | Tensor) -> "MeanGradient":
-        return cls(0, params.map(torch.zeros_like), each(keep, params[0].new_zeros(params.leading)))
+        return cls(0, params.map(torch.zeros_like), each(keep, params.per_replica))
 
     def with_(self, gradient: Layers) -> Layers:
         """Ḡ once it has taken in G."""
@@ -94,7 +94,8 @@ class NGD(Optimizer):
 
     A step is not taken, and λ rises, where C + λI cannot be inverted or where it would throw the batch's loss above
     `CEILING` times that of the first batch. This rule is ours: with a small λ₀ it brings back runs whose first steps
-    leave the region where any quadratic model holds.
+    leave the region where any quadratic model holds. A damping rule that compares every few steps alone has no other's
+    loss looked at.
 
     D_i and W_i are `[n_i, n_{i−1} (+ 1)]`; C and λ have the unit of the mean loss of the M examples over that of the
     parameters squared, α has none.
@@ -130,20 +131,28 @@ class NGD(Optimizer):
         demand(fits, f"{key}.gradient_average", self.gradient_average, right)
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
-        per_replica = params[0].new_zeros(params.leading)
-        samples = self.samples if self.metric.sampled else 0
-        keep = self.gradient_average
-        batch = Batch(task.network, task.likelihood, params, self.batch_size, samples)
+        batch = Batch(task.network, task.likelihood, params, self.batch_size, self.targets)
+        rate = self.schedule.start(each(self.lr, params.per_replica), task.steps)
+        return self.begin(params, batch, rate, streams)
+
+    @property
+    def targets(self) -> int:
+        """Those that are sampled for the metric, an example."""
+        return self.samples if self.metric.sampled else 0
+
+    def begin(self, params: Layers, batch: Batch, rate: Rate, streams: Streams) -> NGDState:
+        """The state before the first step, whatever makes the passes over a batch and names the rate."""
+        per_replica, keep = params.per_replica, self.gradient_average
         return NGDState(
             self.metric.init(params, batch),
             self.step_rule.init(params, batch),
             self.damping.init(per_replica),
-            rate=self.schedule.start(each(self.lr, per_replica), task.steps),
+            rate=rate,
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.inf,
             mean_gradient=None if is_zero(keep) else MeanGradient.of(params, keep),
-            generators=list(streams("sampled targets")) if samples else [],
+            generators=list(streams("sampled targets")) if self.targets else [],
             batch=batch,
             moves=Moves(params),
         )
@@ -154,20 +163,24 @@ class NGD(Optimizer):
         batch, damping = state.batch, state.damping.value
         direction, trial = state.moves.direction, state.moves.trial
 
-        loss = batch.gradient_(params, x, y, state.generators)  # h and G (Eqs. 1, 7, 8)
+        generators = state.generators if self.metric.takes(state.metric) else []
+        loss = batch.gradient_(params, x, y, generators)  # h and G (Eqs. 1, 7, 8)
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
         self.metric.multiply_(state.metric, state.gradient(), direction)  # D (Eq. 20)
+        batch.share_(direction)
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW
         first = state.ceiling.isinf() & (loss > 0)
         torch.where(first, CEILING * loss, state.ceiling, out=state.ceiling)
-        trial_loss = batch.trial_loss(trial, x, y)
-        taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
+        taken = solved & predicted.isfinite()
+        if self.damping.compares(state.damping):
+            trial_loss = batch.trial_loss(trial, x, y)
+            taken &= trial_loss <= state.ceiling  # False for a NaN
+            torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ
         self._take_(params, trial, state, taken)
 
-        torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ
         informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
         self.damping.update_(state.damping, state.reduction_ratio, ~taken, informative)  # Eq. 21
         return params, state

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from nglab.settings.checked import Settings
 @dataclass(frozen=True)
 class StepRule(Settings):
     """ΔW from D, and the decrease of the batch's loss that its quadratic model foretells."""
+
+    linearises: ClassVar[bool] = False
+    """Whether it asks the batch for J v."""
 
     @property
     def capturable(self) -> bool:
