@@ -56,6 +56,7 @@ class Layers(Sequence[Tensor], Held):
 
     Source: ours; W_i are those of Bernacchia et al. (2018), Eq. 1.
 
+    >>> from nglab.networks.network import Network
     >>> layers = Layers.from_vector(Network([2, 2, 1]), torch.arange(6.0))
     >>> layers
     Layers([2, 2], [1, 2]; 6 numbers, float32)

@@ -11,7 +11,7 @@ from nglab.settings.fields import Counts, OneOf, setting
 
 
 @dataclass(frozen=True)
-class Network(Shapes, Settings):
+class Network(Settings, Shapes):
     """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not.
 
     x_i = φ(W_i x_{i−1} + b_i), from inputs x_0 `[..., M, n_0]`, one example a row, to outputs x_L `[..., M, n_L]`,
