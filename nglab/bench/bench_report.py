@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from nglab.bench.bench_tables import sections
+from nglab.bench.module_steps import MODULE_DISTRIBUTIONS
 from nglab.bench.peers import DISTRIBUTIONS
 from nglab.bench.pictures import draw
 from nglab.bench.whole_runs import LOSS, PASSES
@@ -49,7 +50,7 @@ def write_report(
 def machine_line(blas: Mapping[str, str], threads: int, rounds: int) -> str:
     """The processor, how it was used, the BLAS, and the versions of what was measured."""
     versions = [f"Python {platform.python_version()}"]
-    for name in ("torch", *DISTRIBUTIONS):
+    for name in ("torch", *DISTRIBUTIONS, *MODULE_DISTRIBUTIONS):
         try:
             versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
