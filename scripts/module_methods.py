@@ -1,0 +1,79 @@
+"""What `compare_modules.py` trains, and by what: problems, methods and the settings that are searched."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import nglab.torch  # before torch
+import torch
+from module_training import Problem, Step
+from plain_torch import sequential, squared_error
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nglab.bench.cases import network_of
+from nglab.bench.models import convolutional
+
+Settings = Mapping[str, Any]
+PROBLEMS = {
+    "autoencoder": Problem(
+        model=lambda: sequential(network_of("D")), likelihood="gaussian", loss=squared_error,
+        shape=(784,), labelled=False, seconds=(5, 10, 20),
+    ),
+    "cnn": Problem(
+        model=convolutional, likelihood="categorical", loss=cross_entropy,
+        shape=(1, 28, 28), labelled=True, seconds=(5, 10, 20),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a step is made of settings; `searched` is the one that goes along the ladder from `start`."""
+
+    make: Callable[[Problem, nn.Module, Settings], Step]
+    searched: str
+    start: float
+    batch_sizes: Sequence[int]
+    fixed: Settings = field(default_factory=dict)
+
+
+def by_optim(name: str, problem: Problem, model: nn.Module, settings: Settings) -> Step:
+    """A step of `torch.optim.<name>`."""
+    optimizer = getattr(torch.optim, name)(model.parameters(), **settings)
+
+    def step(x: Tensor, y: Tensor) -> None:
+        optimizer.zero_grad()
+        problem.loss(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def by_nglab(name: str, problem: Problem, model: nn.Module, settings: Settings) -> Step:
+    """A step of `nglab.torch.<name>`; what is named damping.… is set of its damping."""
+    damping = {key[8:]: value for key, value in settings.items() if key.startswith("damping.")}
+    others = {key: value for key, value in settings.items() if not key.startswith("damping.")}
+    make = getattr(nglab.torch, name)
+    optimizer = make(model, likelihood=problem.likelihood, damping=damping, **others)
+    return lambda x, y: optimizer.step(lambda: (model(x), y))
+
+
+MOMENTUM, START = {"momentum": 0.9}, {"damping.initial": 0.1}
+METHODS = {
+    "SGD": Method(partial(by_optim, "SGD"), "lr", 0.002, (50, 200), MOMENTUM),
+    "Adam": Method(partial(by_optim, "Adam"), "lr", 0.001, (50, 200)),
+    "NGD": Method(partial(by_nglab, "NGD"), "damping.min", 1e-3, (250, 500), START),
+    "KFAC": Method(partial(by_nglab, "KFAC"), "damping.min", 1e-4, (250, 500), START),
+}
+VARIED: dict[str, Sequence[Any]] = {
+    "batch_size": (60, 125, 250, 500, 1000),
+    "average": (0.0, 0.5, 0.8, 0.95, 0.99),
+    "refresh_every": (1, 5, 20),
+    "samples": (1, 4),
+    "split": ("equal", "pi"),
+    "step": ("paper", "line", "layerwise"),
+    "lr": (0.3, 0.6, 1.0),
+}
+"""Settings of KFAC that are changed one at a time."""
