@@ -12,7 +12,7 @@ EACH_MODEL = pytest.mark.parametrize("model", MODELS)
 
 
 def plan(model, batches):
-    return ModelPlan(model, 16, batches, torch.float64)
+    return ModelPlan(model, 100, batches, torch.float64)
 
 
 @EACH_MODEL
@@ -20,6 +20,9 @@ def plan(model, batches):
 def test_a_contender_lowers_the_loss_of_its_batch(name, model):
     """Ours and whatever library is there; one that breaks is for `nglab bench` to report."""
     case = plan(model, batches=1).case()
+    for numbers in (case.x, case.y):
+        if numbers.is_floating_point():
+            numbers *= 0.1  # white noise of variance 1 is far from any quadratic model
 
     def loss():
         with torch.no_grad():
@@ -30,8 +33,7 @@ def test_a_contender_lowers_the_loss_of_its_batch(name, model):
         step = MODULE_STEPS[name](case)
     except ModuleNotFoundError as error:
         pytest.skip(describe(error))
-    for _ in range(3):
-        step()
+    step()
     assert loss() < before
 
 
