@@ -54,6 +54,22 @@ class Batch(Scratch):
             add_outer_(g, e, x_in, scale=1 / self.examples, keep=0)  # Eq. 7
         return loss
 
+    shares: Sequence[float] | None = None
+    """r_i, what share of α each layer takes; None: the whole."""
+
+    def share_(self, direction: Layers) -> None:
+        """D_i ← r_i D_i."""
+        for d, share in zip(direction.views, self.shares or (), strict=False):
+            d *= share
+
+    def input_rows(self) -> list[Tensor]:
+        """x_{i-1} with its 1 where there is a bias, `[(batch,) rows, m_i]` for each group of layers."""
+        return self.activations.inputs.batched
+
+    def error_rows(self) -> list[Tensor]:
+        """e_i of the sampled targets, `[(batch,) K rows, n_i]` for each group of layers."""
+        return self.errors.rows(1)
+
     def linearised(self, params: Layers, examples: int | None) -> Linearised:
         """The network near the `params` that the last pass was made at, on the first `examples` (None: all)."""
         linearised = Linearised(self.network, params, self.activations)

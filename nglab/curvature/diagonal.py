@@ -20,7 +20,7 @@ class Work(Scratch):
     """(diag F + λ)^power of this step, diag F of its batch, and the settings as tensors `[...]`."""
 
     def __init__(self, params: Layers, average: float | Tensor, power: float | Tensor) -> None:
-        per_replica = params[0].new_zeros(params.leading)
+        per_replica = params.per_replica
         self.average, self.power = each(average, per_replica), each(power, per_replica)
         self.damped, self.now = params.map(torch.empty_like), params.map(torch.empty_like)
 

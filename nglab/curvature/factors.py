@@ -9,6 +9,7 @@ from nglab.networks import products
 from nglab.networks.layers import Layers, as_batch
 from nglab.networks.passes import add_outer_
 from nglab.networks.scratch import Held
+from nglab.networks.shapes import Shapes
 
 BLOCK, ONEDNN_BLOCK = 48, 128
 """Rows of a product that fill BLAS, or oneDNN, and waste little of the half that is not needed."""
@@ -22,21 +23,23 @@ class Factors(Held):
 
     `inputs[g]` and `errors[g]` are `[layers, ..., n, n]` for each group g of layers. All of one size n lie in one
     tensor of `stacks`, so that one batched factorisation serves them. Entries below the diagonals may have no
-    meaning: `of_layer` gives whole matrices. `sides`: 1 for Λ_i alone, `errors` is empty then.
+    meaning: `of_layer` gives whole matrices. `sides`: 1 for Λ_i alone, `errors` is empty then. Of `layers` the
+    shapes alone are asked, of `per_replica` `[...]` the replicas, the type and the device.
     """
 
-    def __init__(self, params: Layers, sides: int = 2) -> None:
-        self.network = params.network
+    def __init__(self, layers: Shapes, per_replica: Tensor, sides: int = 2) -> None:
+        self.layers = layers
         axes = (-1, -2)[:sides]  # Λ_i is as large as W_i has columns, Λ̃_i as it has rows
-        sizes = [w.shape[axis] for axis in axes for w in params.stacks]
-        counts = [len(w) for w in params.stacks] * sides
+        sizes = [layers.shapes[group[0]][axis] for axis in axes for group in layers.groups]
+        counts = [len(group) for group in layers.groups] * sides
         self.of_size = {n: 0 for n in sizes}
         self._places = []  # of each side of each group: its size and where in the stack of that size it lies
         for n, count in zip(sizes, counts, strict=True):
             self._places.append((n, slice(self.of_size[n], self.of_size[n] + count)))
             self.of_size[n] += count
         self.stacks = [
-            params[0].new_zeros(count, *params.leading, n, n) for n, count in self.of_size.items()
+            per_replica.new_zeros(count, *per_replica.shape, n, n)
+            for n, count in self.of_size.items()
         ]
         self.inputs, self.errors = self.by_side(self.stacks)
         self.batched = [as_batch(a) for a in self.inputs], [as_batch(a) for a in self.errors]
@@ -45,17 +48,23 @@ class Factors(Held):
         """Of something `[layers, ...]` for every stack, the views that belong to Λ and to Λ̃ of each group."""
         by_size = dict(zip(self.of_size, stacks, strict=True))
         views = [by_size[n][place] for n, place in self._places]
-        groups = len(self.network.groups)
+        groups = len(self.layers.groups)
         return views[:groups], views[groups:]
 
-    def measure_(self, inputs: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
+    def measure_(
+        self, inputs: Sequence[Tensor], errors: Sequence[Tensor], examples: int | None = None
+    ) -> None:
         """Λ_i = ⟨x_{i-1} x_{i-1}ᵀ⟩, Λ̃_i = ⟨e_i e_iᵀ⟩ (Eqs. 14, 15, 20), on and above the diagonals.
 
         From the layer inputs and the errors of sampled targets (none for Λ alone), `[(batch,) rows, n]` for each group.
+        Of weights that stand at several positions of an example there is a row for each: Λ_i is their sum over the
+        positions, the mean over the `examples` (None: a row each), Λ̃_i the mean over both (Grosse & Martens 2016, §3).
         """
-        for side, rows_of in zip(self.batched, (inputs, errors), strict=True):
+        for side, rows_of, count in zip(
+            self.batched, (inputs, errors), (examples, None), strict=True
+        ):
             for out, rows in zip(side, rows_of, strict=True):
-                second_moment_above(rows, out)
+                second_moment_above(rows, out, count)
 
     def add_squares_(self, layers: Layers, keep: float = 1.0) -> None:
         """Λ_i ← keep Λ_i + V_iᵀV_i and Λ̃_i ← keep Λ̃_i + V_i V_iᵀ with V_i `[..., n_i, m_i]` of `layers`, whole."""
@@ -80,9 +89,7 @@ class Factors(Held):
 
     def of_layer(self, i: int) -> tuple[Tensor, ...]:
         """Λ and Λ̃, as far as there are, of layer i (from 0) as whole symmetric matrices, `[..., n, n]`."""
-        g, k = next(
-            (g, group.index(i)) for g, group in enumerate(self.network.groups) if i in group
-        )
+        g, k = next((g, group.index(i)) for g, group in enumerate(self.layers.groups) if i in group)
         return tuple(symmetric(side[g][k]) for side in (self.inputs, self.errors) if side)
 
     def held(self) -> list[Tensor]:
@@ -113,29 +120,31 @@ def symmetric(above: Tensor) -> Tensor:
     return above.triu() + above.triu(1).mT
 
 
-def second_moment_above(rows: Tensor, out: Tensor) -> None:
-    """⟨r rᵀ⟩ over the rows: `[(batch,) M, n]` → `[(batch,) n, n]`; below the diagonal it may have no meaning.
+def second_moment_above(rows: Tensor, out: Tensor, count: int | None = None) -> None:
+    """Σ r rᵀ / count over the rows, the mean where there is no `count`: `[(batch,) M, n]` → `[(batch,) n, n]`.
+
+    Below the diagonal it may have no meaning.
 
     A large matrix is made by rows of blocks, in little more than half the arithmetic; a small one, a batch of small
     ones and whatever lies on a GPU whole, in one product.
     """
-    batch, n = out.dim() > 2, out.shape[-1]
+    batch, n, scale = out.dim() > 2, out.shape[-1], 1 / (count or rows.shape[-2])
     onednn = not batch and products.by_onednn(rows.mT, rows)
     if n < (ONEDNN_HALF if onednn else HALF) or out.is_cuda:
         product = products.baddbmm if batch else products.addmm
-        product(out, rows.mT, rows, beta=0, alpha=1 / rows.shape[-2], out=out)
+        product(out, rows.mT, rows, beta=0, alpha=scale, out=out)
     elif batch:
         for one in zip(rows, out, strict=True):
-            second_moment_above(*one)
+            second_moment_above(*one, count)
     else:
-        _by_rows_of_blocks(rows, out, onednn)
+        _by_rows_of_blocks(rows, out, scale, onednn)
 
 
-def _by_rows_of_blocks(rows: Tensor, out: Tensor, onednn: bool) -> None:
+def _by_rows_of_blocks(rows: Tensor, out: Tensor, scale: float, onednn: bool) -> None:
     add: Callable[..., Tensor] = torch.addmm
     step = BLOCK
     if onednn:  # it wants the columns side by side in memory
         add, rows, step = products.addmm, rows.mT.contiguous().mT, ONEDNN_BLOCK
     for k in range(0, out.shape[-1], step):
         left, right, block = rows[:, k : k + step], rows[:, k:], out[k : k + step, k:]
-        add(block, left.mT, right, beta=0, alpha=1 / len(rows), out=block)
+        add(block, left.mT, right, beta=0, alpha=scale, out=block)

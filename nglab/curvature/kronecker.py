@@ -22,11 +22,15 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, average: float | Tensor, refresh: int, sides: int) -> None:
         self.averaged = not is_zero(average)
-        self.average = each(average, params[0].new_zeros(params.leading))
-        self.inverses = Factors(params, sides)
+        self.average = each(average, params.per_replica)
+        self.inverses = Factors(params.network, params.per_replica, sides)
         in_place = refresh == 1 and not self.averaged
-        self.means = self.inverses if in_place else Factors(params, sides)
-        self.measured = Factors(params, sides) if self.averaged else self.means
+        self.means = (
+            self.inverses if in_place else Factors(params.network, params.per_replica, sides)
+        )
+        self.measured = (
+            Factors(params.network, params.per_replica, sides) if self.averaged else self.means
+        )
         stacks = self.inverses.stacks
         self.dampings = [a.new_empty(a.shape[:-2]) for a in stacks]
         # one memory for what is asked of all factorisations at once, and the views of each stack's
@@ -101,13 +105,13 @@ class Kronecker(Metric):
 
     def update_(self, state: KroneckerState, batch: Batch) -> None:
         state.steps += 1
-        work, inputs = state.work, batch.activations.inputs.batched
-        errors = batch.errors.rows(1) if self.sampled else []
+        work, examples = state.work, batch.examples
+        inputs, errors = batch.input_rows(), batch.error_rows() if self.sampled else []
         if work.averaged:
-            work.measured.measure_(inputs, errors)
+            work.measured.measure_(inputs, errors, examples)
             work.means.average_(work.measured, weight_of_batch(work.average, state.steps))
         elif self._refreshes(state) or state.again:
-            work.means.measure_(inputs, errors)
+            work.means.measure_(inputs, errors, examples)
 
     def invert_(self, state: KroneckerState, damping: Tensor) -> Tensor:
         """Between two refreshes the inverses stay as they are, but for the networks that have none."""

@@ -65,7 +65,7 @@ class LowRank(Metric):
         return False  # columns come one at a time
 
     def init(self, params: Layers, batch: Batch) -> LowRankState:
-        per_replica = params[0].new_zeros(params.leading)
+        per_replica = params.per_replica
         most = self.rank + self.every
         shapes = [self.by_block(stack).shape for stack in params.stacks]
         columns = [per_replica.new_zeros(*shape[:-1], most, shape[-1]) for shape in shapes]

@@ -21,7 +21,7 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, batch: Batch) -> None:
         self.batch = batch
-        self.inputs = Factors(params, sides=1)
+        self.inputs = Factors(params.network, params.per_replica, sides=1)
         self.transposed_inverses = params.map(torch.empty_like)
         self.errors = Errors(batch.network, batch.examples, 1, params[0])
         self.moved = params.map(torch.empty_like)
@@ -89,7 +89,7 @@ def transposed_inverses_(params: Layers, ridge: Tensor, out: Layers) -> Tensor:
     for group, w, inverse in zip(params.network.groups, params.stacks, out.stacks, strict=True):
         if group == [0]:
             continue
-        columns = params.network.widths[group[0]]
+        columns = params.network.inputs[group[0]]
         w, inverse = w[..., :columns], inverse[..., :columns]
         if w.shape[-2] > columns:  # the smaller of the two systems
             w, inverse = w.mT, inverse.mT

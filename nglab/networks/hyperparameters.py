@@ -18,4 +18,4 @@ def each(value: float | Tensor, per_replica: Tensor) -> Tensor:
 
 def over_layers(value: float | Tensor, params: Layers) -> Tensor:
     """A setting as it multiplies every layer of `params`, `[..., 1, 1]`."""
-    return each(value, params[0].new_zeros(params.leading))[..., None, None]
+    return each(value, params.per_replica)[..., None, None]

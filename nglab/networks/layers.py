@@ -2,7 +2,7 @@
 
 Whoever reads parameters reads them by layer, 1 to L: a `Layers` and a plain list of tensors alike. The parameter vector
 θ is their weights one after the other, each flattened row by row. How the stacks lie in memory is another order, that
-of `Network.groups`, which work entry by entry alone may use.
+of `Shapes.groups`, which work entry by entry alone may use.
 """
 
 import math
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from nglab.networks import products
-from nglab.networks.network import Network
 from nglab.networks.scratch import Held
+from nglab.networks.shapes import Shapes
 
 
 def to_vector(layers: Sequence[Tensor]) -> Tensor:
@@ -26,9 +26,10 @@ def to_vector(layers: Sequence[Tensor]) -> Tensor:
     return torch.cat([w.flatten(-2) for w in layers], -1)
 
 
-def from_vector(network: Network, theta: Tensor) -> list[Tensor]:
+def from_vector(network: Shapes, theta: Tensor) -> list[Tensor]:
     """Layers `[..., n_i, m_i]` of θ `[..., P]` (views). `Layers.from_vector` puts them into stacks.
 
+    >>> from nglab.networks.network import Network
     >>> from_vector(Network((2, 1, 1)), torch.tensor([1.0, 2.0, 3.0]))
     [tensor([[1., 2.]]), tensor([[3.]])]
     """
@@ -46,9 +47,7 @@ class Layers(Sequence[Tensor], Held):
     `[1, 1, numbers]`.
     """
 
-    def __init__(
-        self, network: Network, stacks: list[Tensor], memory: Tensor | None = None
-    ) -> None:
+    def __init__(self, network: Shapes, stacks: list[Tensor], memory: Tensor | None = None) -> None:
         self.network = network
         self.stacks = stacks
         self.pieces = stacks if memory is None else [memory]
@@ -57,7 +56,7 @@ class Layers(Sequence[Tensor], Held):
         self.views = [stacks[g][k] for g, k in (place[i] for i in range(network.depth))]
 
     @classmethod
-    def of(cls, network: Network, layers: Sequence[Tensor]) -> "Layers":
+    def of(cls, network: Shapes, layers: Sequence[Tensor]) -> "Layers":
         """Copy a plain list of tensors, one a layer, into stacks; those of one network into one memory."""
         stacks = [torch.stack([layers[i] for i in group]) for group in network.groups]
         if stacks[0].dim() > 3:
@@ -66,9 +65,10 @@ class Layers(Sequence[Tensor], Held):
         return cls.within(network, memory.view(1, 1, -1))
 
     @classmethod
-    def from_vector(cls, network: Network, theta: Tensor) -> "Layers":
+    def from_vector(cls, network: Shapes, theta: Tensor) -> "Layers":
         """The parameters of θ `[..., P]`, copied.
 
+        >>> from nglab.networks.network import Network
         >>> network = Network((2, 1, 1, 2))
         >>> [tuple(w.shape) for w in Layers.from_vector(network, torch.arange(5.0))]
         [(1, 2), (1, 1), (2, 1)]
@@ -76,7 +76,7 @@ class Layers(Sequence[Tensor], Held):
         return cls.of(network, from_vector(network, theta))
 
     @classmethod
-    def within(cls, network: Network, memory: Tensor) -> "Layers":
+    def within(cls, network: Shapes, memory: Tensor) -> "Layers":
         """The parameters of one network, laid out in `memory` `[1, 1, numbers]`."""
         shapes = [(len(group), *network.shapes[group[0]]) for group in network.groups]
         parts = memory.flatten().split([math.prod(shape) for shape in shapes])
@@ -110,6 +110,11 @@ class Layers(Sequence[Tensor], Held):
         """The replica axes `...`."""
         return self.views[0].shape[:-2]
 
+    @property
+    def per_replica(self) -> Tensor:
+        """A new zero for every replica, `[...]`, of the type and on the device of the weights."""
+        return self.views[0].new_zeros(self.leading)
+
     @cached_property
     def transposed(self) -> list[Tensor]:
         """W_iᵀ (views)."""
@@ -118,7 +123,7 @@ class Layers(Sequence[Tensor], Held):
     @cached_property
     def without_bias(self) -> list[Tensor]:
         """W_i less its bias column (views): what the error flows back through."""
-        return [w[..., :n] for w, n in zip(self.views, self.network.widths[:-1], strict=True)]
+        return [w[..., :n] for w, n in zip(self.views, self.network.inputs, strict=True)]
 
 
 BY_COLUMNS = math.inf if products.LIFTED else 100

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nglab.networks.activations import ACTIVATIONS, Activation
+from nglab.networks.shapes import Shapes
 from nglab.settings.fields import setting
 from nglab.settings.messages import demand, one_of
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Shapes):
     """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
 
     widths: tuple[int, ...] = setting("units of each layer, n_0 … n_L")
@@ -37,18 +38,9 @@ class Network:
             (n, n_in + self.bias) for n_in, n in zip(self.widths[:-1], self.widths[1:], strict=True)
         ]
 
-    @cached_property
-    def largest(self) -> int:
-        """The number of weights of the largest layer."""
-        return max(n * n_in for n, n_in in self.shapes)
-
-    @cached_property
-    def groups(self) -> list[list[int]]:
-        """The layers (from 0) that share a shape, in order of first appearance."""
-        by_shape: dict[tuple[int, int], list[int]] = {}
-        for i, shape in enumerate(self.shapes):
-            by_shape.setdefault(shape, []).append(i)
-        return list(by_shape.values())
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return self.widths[:-1]
 
     @cached_property
     def phi(self) -> Activation:

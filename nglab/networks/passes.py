@@ -41,7 +41,7 @@ class Activations(Scratch):
 
     def _name(self, inputs: Layers, output: Tensor) -> None:
         self.inputs, self.output = inputs, output
-        self.x = [x[..., :n] for x, n in zip(inputs, inputs.network.widths, strict=False)]
+        self.x = [x[..., :n] for x, n in zip(inputs, inputs.network.inputs, strict=True)]
         self.x.append(output)
         self.z = self.x[1:]  # where z_i is computed, and φ applied in place
 

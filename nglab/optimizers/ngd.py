@@ -48,7 +48,7 @@ class MeanGradient:
 
     @classmethod
     def of(cls, params: Layers, keep: float | Tensor) -> "MeanGradient":
-        return cls(0, params.map(torch.zeros_like), each(keep, params[0].new_zeros(params.leading)))
+        return cls(0, params.map(torch.zeros_like), each(keep, params.per_replica))
 
     def with_(self, gradient: Layers) -> Layers:
         """Ḡ once it has taken in G."""
@@ -119,20 +119,28 @@ class NGD(Optimizer):
         demand(fits, f"{key}.gradient_average", self.gradient_average, right)
 
     def init(self, task: Task, params: Layers, streams: Streams) -> NGDState:
-        per_replica = params[0].new_zeros(params.leading)
-        samples = self.samples if self.metric.sampled else 0
-        keep = self.gradient_average
-        batch = Batch(task.network, task.likelihood, params, self.batch_size, samples)
+        batch = Batch(task.network, task.likelihood, params, self.batch_size, self.targets)
+        rate = self.schedule.start(each(self.lr, params.per_replica), task.steps)
+        return self.begin(params, batch, rate, streams)
+
+    @property
+    def targets(self) -> int:
+        """Those that are sampled for the metric, an example."""
+        return self.samples if self.metric.sampled else 0
+
+    def begin(self, params: Layers, batch: Batch, rate: Rate, streams: Streams) -> NGDState:
+        """The state before the first step, whatever makes the passes over a batch and names the rate."""
+        per_replica, keep = params.per_replica, self.gradient_average
         return NGDState(
             self.metric.init(params, batch),
             self.step_rule.init(params, batch),
             self.damping.init(per_replica),
-            rate=self.schedule.start(each(self.lr, per_replica), task.steps),
+            rate=rate,
             reduction_ratio=per_replica.clone(),
             skipped_steps=per_replica.clone(),
             ceiling=per_replica + torch.inf,
             mean_gradient=None if is_zero(keep) else MeanGradient.of(params, keep),
-            generators=list(streams("sampled targets")) if samples else [],
+            generators=list(streams("sampled targets")) if self.targets else [],
             batch=batch,
             moves=Moves(params),
         )
@@ -147,6 +155,7 @@ class NGD(Optimizer):
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
         self.metric.multiply_(state.metric, state.gradient(), direction)  # D (Eq. 20)
+        batch.share_(direction)
         predicted = self.step_rule.propose_(
             state.step_rule, params, state.rate.advance_(), batch, direction, damping, trial
         )  # W + ΔW

@@ -78,7 +78,7 @@ class Optimizer(ABC):
 
     def rate(self, task: Task, params: Layers) -> Rate:
         """α_k of each step as it multiplies a layer, `[..., 1, 1]`: a part of the state."""
-        alpha = each(self.lr, params[0].new_zeros(params.leading))
+        alpha = each(self.lr, params.per_replica)
         return self.schedule.start(alpha, task.steps, lambda alpha: alpha[..., None, None])
 
     def learning_rate(self, step: int, steps: int) -> Tensor:

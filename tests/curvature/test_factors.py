@@ -46,7 +46,7 @@ def test_factors_are_read_by_layer_as_whole_matrices(name, stacked):
             s.flatten(0, -3) if s.shape[:-2].numel() > 1 else s.view(s.shape[-2:]) for s in stacks
         ]
 
-    factors = Factors(params)
+    factors = Factors(params.network, params.per_replica)
     for stack in factors.stacks:
         stack.fill_(torch.nan)
     factors.measure_(by_group(inputs), by_group(errors))
@@ -58,7 +58,7 @@ def test_factors_are_read_by_layer_as_whole_matrices(name, stacked):
 
 def test_what_lies_below_the_diagonal_is_not_read():
     params = random_params(NETWORKS["one layer"])
-    factors = Factors(params)
+    factors = Factors(params.network, params.per_replica)
     factors.inputs[0].copy_(torch.tensor([[1.0, 2, 3], [9, 4, 5], [9, 9, 6]]))
     expected = torch.tensor([[1.0, 2, 3], [2, 4, 5], [3, 5, 6]]).double()
     assert torch.equal(factors.of_layer(0)[0], expected)

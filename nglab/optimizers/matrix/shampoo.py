@@ -22,7 +22,7 @@ class Work(Scratch):
 
     def __init__(self, params: Layers, epsilon: float | Tensor, momentum: float | Tensor) -> None:
         self.direction, self.product = params.map(torch.empty_like), params.map(torch.empty_like)
-        self.epsilon = each(epsilon, params[0].new_zeros(params.leading)).unsqueeze(-1)
+        self.epsilon = each(epsilon, params.per_replica).unsqueeze(-1)
         self.momentum = over_layers(momentum, params)
 
 
@@ -55,8 +55,8 @@ class Shampoo(Optimizer):
         return ShampooState(
             self.rate(task, params),
             steps=0,
-            sums=Factors(params),
-            roots=Factors(params),
+            sums=Factors(params.network, params.per_replica),
+            roots=Factors(params.network, params.per_replica),
             velocity=params.map(torch.zeros_like),
             batch=Batch(task.network, task.likelihood, params, self.batch_size, samples=0),
             work=Work(params, self.epsilon, self.momentum),

@@ -37,12 +37,15 @@ class Work(Scratch):
     """Memory for a step, and the settings as tensors."""
 
     def __init__(self, params: Layers, bases: Factors, soap: "SOAP") -> None:
-        product, self.squares = params.map(torch.empty_like), Factors(params)
+        product, self.squares = (
+            params.map(torch.empty_like),
+            Factors(params.network, params.per_replica),
+        )
         self.turned = params.map(torch.empty_like)  # G', and what is turned back
         self.turn, self.turn_bases = Turn(bases, product), Turn(self.squares, product)
         settings = (soap.beta1, soap.beta2, soap.epsilon)
         self.beta1, self.beta2, self.epsilon = (over_layers(s, params) for s in settings)
-        self.weight = 1 - each(soap.beta2, params[0].new_zeros(params.leading))  # in L and R
+        self.weight = 1 - each(soap.beta2, params.per_replica)  # in L and R
 
 
 @dataclass
@@ -83,11 +86,11 @@ class SOAP(Optimizer):
                 "optimizer=soap: a first gradient leaves eigenvectors of L and R to rounding, which is another one in "
                 "a stack, so a stack cannot be trained"
             )
-        bases = Factors(params)
+        bases = Factors(params.network, params.per_replica)
         return SOAPState(
             self.rate(task, params),
             steps=0,
-            averages=Factors(params),
+            averages=Factors(params.network, params.per_replica),
             bases=bases,
             first=params.map(torch.zeros_like),
             second=params.map(torch.zeros_like),

@@ -14,7 +14,8 @@ from nglab.optimizers.steps.step_rule import StepRule, slope
 class Fixed(StepRule):
     """ΔW_i = α d_i with d_i = D_i: what the layers do together is left to α.
 
-    The predicted decrease is (α − α²/2) Σ_i tr(d_iᵀ G_i), of the quadratic model whose curvature is C + λI.
+    The predicted decrease is (α − α²/2) Σ_i tr(d_iᵀ G_i), of the quadratic model whose curvature is C + λI. Layers that
+    go on at shares r_i of α have D_i times r_i for D_i here: α Σ_i tr(d_iᵀ G_i) − α²/2 Σ_i r_i tr(d_iᵀ G_i).
     """
 
     def divisor(self, depth: int) -> int:
@@ -30,4 +31,8 @@ class Fixed(StepRule):
         alpha = rate[..., None, None]
         for w, d, new in zip(params.pieces, direction.pieces, trial.pieces, strict=True):
             torch.addcmul(w, alpha, d, value=1 / divisor, out=new)
-        return (rate - rate**2 / 2) * decrease
+        if batch.shares is None:
+            return (rate - rate**2 / 2) * decrease
+        batch.share_(direction)
+        curved = slope(direction, batch.gradient, direction).div_(divisor)
+        return rate * decrease - rate**2 / 2 * curved
