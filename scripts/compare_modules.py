@@ -7,7 +7,7 @@
 Of each method one number (a rate, a damping) is searched on the ladder 1, 2, 5, 10, …, from a start until the best has
 worse ones on both sides, at each of the batch sizes: one seed, trained on the first 50 000 images and measured on the
 last 10 000. What was best there by each clock is trained on all images with other seeds and measured on the test
-images. Seconds are those of the steps, one thread. The same command again leaves out what the file has.
+images. Seconds are the processor's in the steps, one thread. The same command again leaves out what the file has.
 """
 
 import argparse
@@ -32,11 +32,11 @@ EXAMPLES = 60_000, 10_000
 
 HEAD = """# Models of other people: losses
 
-`nglab.torch` beside `torch.optim` on MNIST, float32, one thread. The autoencoder is that of Figure 1D as an
-`nn.Sequential`, first weights N(0, 1/n_in), loss ½ ‖y − z‖² an image; the CNN has 8 filters of 5 × 5, 16 of 3 × 3, both
-of stride 2 and with tanh, and a linear layer, PyTorch's first weights, loss in nats (in brackets: error in percent).
-Medians over the seeds on the test images, by the settings that were best on held-out training images, by passes and
-by seconds. All rows, the searches' too, are in the CSV beside. Made by
+`nglab.torch` beside `torch.optim` on MNIST, float32, processor seconds of one thread. The autoencoder is that of
+Figure 1D as an `nn.Sequential`, first weights N(0, 1/n_in), loss ½ ‖y − z‖² an image; the CNN has 8 filters of 5 × 5, 16
+of 3 × 3, both of stride 2 and with tanh, and a linear layer, PyTorch's first weights, loss in nats (in brackets: error
+in percent). Medians over the seeds on the test images, by the settings that were best on held-out training images, by
+passes and by seconds. All rows, the searches' too, are in the CSV beside. Made by
 
     python scripts/compare_modules.py docs/bench/modules.csv --vary"""
 
@@ -105,7 +105,7 @@ def search(record: Record, name: str, method: str) -> dict[str, str]:
         return loss_at(curves[settings], clock, clocks(name)[clock])
 
     for clock, batch_size in product(clocks(name), own.batch_sizes):
-        climb(partial(score, clock, batch_size), own.start)
+        climb(partial(score, clock, batch_size), own.start[name])
     return {
         clock: min(curves, key=lambda settings: loss_at(curves[settings], clock, mark))
         for clock, mark in clocks(name).items()

@@ -30,11 +30,11 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Method:
-    """How a step is made of settings; `searched` is the one that goes along the ladder from `start`."""
+    """How a step is made of settings; `searched` is the one that goes along the ladder from `start`, a problem's own."""
 
     make: Callable[[Problem, nn.Module, Settings], Step]
     searched: str
-    start: float
+    start: Mapping[str, float]
     batch_sizes: Sequence[int]
     fixed: Settings = field(default_factory=dict)
 
@@ -62,10 +62,26 @@ def by_nglab(name: str, problem: Problem, model: nn.Module, settings: Settings) 
 
 MOMENTUM, START = {"momentum": 0.9}, {"damping.initial": 0.1}
 METHODS = {
-    "SGD": Method(partial(by_optim, "SGD"), "lr", 0.002, (50, 200), MOMENTUM),
-    "Adam": Method(partial(by_optim, "Adam"), "lr", 0.001, (50, 200)),
-    "NGD": Method(partial(by_nglab, "NGD"), "damping.min", 1e-3, (250, 500), START),
-    "KFAC": Method(partial(by_nglab, "KFAC"), "damping.min", 1e-4, (250, 500), START),
+    "SGD": Method(
+        partial(by_optim, "SGD"), "lr", {"autoencoder": 0.002, "cnn": 0.05}, (50, 200), MOMENTUM
+    ),
+    "Adam": Method(
+        partial(by_optim, "Adam"), "lr", {"autoencoder": 0.0005, "cnn": 0.005}, (50, 200)
+    ),
+    "NGD": Method(
+        partial(by_nglab, "NGD"),
+        "damping.min",
+        {"autoencoder": 1e-3, "cnn": 1e-3},
+        (250, 500),
+        START,
+    ),
+    "KFAC": Method(
+        partial(by_nglab, "KFAC"),
+        "damping.min",
+        {"autoencoder": 1e-4, "cnn": 1e-3},
+        (250, 500),
+        START,
+    ),
 }
 VARIED: dict[str, Sequence[Any]] = {
     "batch_size": (60, 125, 250, 500, 1000),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pandas as pd
@@ -68,9 +68,10 @@ def train(
     problem: Problem, make: Callable[[nn.Module], Step], data: Images, held: Images,
     batch_size: int, seed: int, least: Mapping[str, float],
 ) -> Iterator[dict[str, float]]:  # fmt: skip
-    """A row before the first step and after each quarter of a pass, until passes and seconds are the `least`.
+    """A row before the first step and after each quarter of a pass, until passes and seconds are the `least`; none
+    after a loss that is twice the first, or not finite.
 
-    None after a loss that is twice the first, or not finite.
+    Seconds are the processor's, which another program's work on the machine does not lengthen.
     """
     torch.manual_seed(seed)
     model = problem.model()
@@ -78,10 +79,10 @@ def train(
     taken, first = {"passes": 0.0, "seconds": 0.0}, measure(model, problem, held)
     yield taken | first
     for end, batches in quarters(len(x), batch_size, seed):
-        start = perf_counter()
+        start = process_time()
         for rows in batches:
             step(x[rows], y[rows])
-        taken = {"passes": end, "seconds": taken["seconds"] + perf_counter() - start}
+        taken = {"passes": end, "seconds": taken["seconds"] + process_time() - start}
         measured = measure(model, problem, held)
         yield taken | measured
         done = all(taken[clock] >= mark for clock, mark in least.items())

@@ -27,8 +27,8 @@ READING = (
     " that of Eqs. 20 and 21 with the symmetric ⟨x xᵀ⟩ and ⟨e eᵀ⟩ counted half, and the loss of a network that is one"
     " matrix by the product of its weights where that takes less.",
     "On an nn.Module a step is timed on one batch, or on ten of which the first makes the curvature anew: MLP, the"
-    " network of D on 1000 examples; CNN, 8 filters of 5 × 5, 16 of 3 × 3, of stride 2, and a linear layer on 500 images."
-    " kfac-pytorch and singd take the empirical Fisher, out of the gradient's own backward pass, and keep λ;"
+    " network of D on 1000 examples; CNN, 8 filters of 5 × 5, 16 of 3 × 3 (stride 2, tanh) and a linear layer on 500"
+    " images. kfac-pytorch and singd take the empirical Fisher, out of the gradient's own backward pass, and keep λ;"
     " nglab.torch samples targets, and evaluates the loss anew to adapt λ.",
     "Steps take white noise; the settings are those of `conf/optimizer/`, kfac-jax's the same numbers under its own"
     " names. Whole runs train what `nglab run` trains, and take medians over seeds: to"
