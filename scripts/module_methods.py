@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import nglab.torch  # before torch
 import torch
 from module_training import Problem, Step
 from plain_torch import sequential, squared_error
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+import nglab.torch
 from nglab.bench.cases import network_of
 from nglab.bench.models import convolutional
 
@@ -30,7 +30,7 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Method:
-    """How a step is made of settings; `searched` is the one that goes along the ladder from `start`, a problem's own."""
+    """How a step is made of settings; `searched` is the one that goes along the ladder from a problem's `start`."""
 
     make: Callable[[Problem, nn.Module, Settings], Step]
     searched: str

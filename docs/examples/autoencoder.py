@@ -9,6 +9,8 @@ The loss is ½ ‖x − model(x)‖² an image, which is what likelihood="gaussi
 from itertools import pairwise
 
 import nglab.torch  # before torch: see docs/speed.md
+
+# isort: split
 import torch
 from torch import Tensor, nn
 

@@ -5,6 +5,8 @@ python docs/examples/convolutions.py    # a quarter of a minute a pass on one co
 """
 
 import nglab.torch  # before torch: see docs/speed.md
+
+# isort: split
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR

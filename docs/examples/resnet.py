@@ -9,6 +9,8 @@ norm will not do: what it makes of one example depends on the others.
 from functools import partial
 
 import nglab.torch  # before torch: see docs/speed.md
+
+# isort: split
 import torch
 from torch import nn
 
