@@ -62,9 +62,11 @@ def levenberg_marquardt(initial, least=1e-8) -> LevenbergMarquardt:
     return LevenbergMarquardt(initial, least, factor=1.5, interval=1)
 
 
-def kronecker(average=0.0, refresh=1, split="equal", solver=None, sides="both") -> Kronecker:
+def kronecker(
+    average=0.0, refresh=1, split="equal", solver=None, sides="both", measure=1
+) -> Kronecker:
     """Eq. 20, unless said otherwise."""
-    return Kronecker(average, refresh, split, sides, solver or Cholesky())
+    return Kronecker(average, refresh, measure, split, sides, solver or Cholesky())
 
 
 def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:

@@ -20,6 +20,7 @@ TIERS = [
     {"curvature"},
     {"optimizers"},
     {"training"},
+    {"torch"},
     {"plotting"},
     {"runs"},
     {"sweeps"},

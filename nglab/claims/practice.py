@@ -55,7 +55,9 @@ def ngd_step(
         schedule=Constant(warm_up=0),
         samples=samples,
         gradient_average=0.0,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
+        metric=Kronecker(
+            average=0.0, refresh=1, measure=1, split="equal", sides="both", solver=Cholesky()
+        ),
         damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
         step_rule=Paper(),
     )
@@ -263,7 +265,9 @@ def loss_reached(samples: int) -> float:
         schedule=Constant(warm_up=0),
         samples=samples,
         gradient_average=0.0,
-        metric=Kronecker(average=0.0, refresh=1, split="equal", sides="both", solver=Cholesky()),
+        metric=Kronecker(
+            average=0.0, refresh=1, measure=1, split="equal", sides="both", solver=Cholesky()
+        ),
         damping=LevenbergMarquardt(1e-2, 1e-6, factor=1.5, interval=1),
         step_rule=Paper(),
     )

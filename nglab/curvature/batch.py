@@ -35,15 +35,23 @@ class Batch(Scratch):
         self.examples, self.samples = examples, samples
         self.activations = Activations(network, examples, params[0])
         self.errors = Errors(network, examples, 1 + samples, params[0])
+        self._errors_of = {1 + samples: self.errors}  # as many sets
         self.gradient = params.map(torch.empty_like)
 
     def gradient_(
         self, params: Layers, x: Tensor, y: Tensor, generators: Sequence[torch.Generator] = ()
     ) -> Tensor:
-        """h `[...]` at `params`; `gradient` is there too, and in the same backward pass the K sampled errors."""
+        """h `[...]` at `params`; `gradient` is there too, and in the same backward pass the K sampled errors.
+
+        Without `generators` no targets are sampled.
+        """
         self.params = params
+        sets = 1 + self.samples if generators else 1
+        if sets not in self._errors_of:
+            self._errors_of[sets] = Errors(self.network, self.examples, sets, params[0])
+        self.errors = self._errors_of[sets]
         loss = self.loss(params, x, y)  # Eq. 1
-        if self.samples:
+        if sets > 1:
             sampled = self.errors.output.narrow(-3, 1, self.samples)
             self.likelihood.sample_error(self.activations.output, generators, out=sampled)
         backward(self.network, params, self.activations, self.errors)  # Eq. 8

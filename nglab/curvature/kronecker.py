@@ -42,9 +42,13 @@ class Work(Scratch):
 
 @dataclass
 class KroneckerState:
-    """`kept`: of the work's factors those that the next step reads, the averages and inverses of earlier steps."""
+    """`batches` are those that the averages have taken in.
+
+    `kept`: of the work's factors those that the next step reads, the averages and inverses of earlier steps.
+    """
 
     steps: int  # k, taken or not
+    batches: int
     solved: Tensor  # whether every factor could be inverted `[...]`
     again: bool  # whether some network waits for inverses since the last making of them
     kept: list[Factors]
@@ -66,11 +70,13 @@ class Kronecker(Metric):
 
     With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast
     while they are few, at most one step in ten later than the last (ours). A network whose factors could not be
-    inverted then has them made anew at each step until they can.
+    inverted then has them made anew at each step until they can. Averages may take in fewer batches too, every
+    `measure`-th: of the others no targets are sampled.
     """
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
     refresh: Count = setting("the inverses are made anew every this many steps", paper="1")
+    measure: Count = setting("averages take in the batch of every so many steps", paper="1")
     split: Literal["equal", "pi"] = setting(
         "√λ on each factor, or split by π² = mean of Λ's diagonal / mean of Λ̃'s", paper="equal"
     )
@@ -101,17 +107,24 @@ class Kronecker(Metric):
         if self.refresh > 1:
             kept.append(work.inverses)
         solved = params[0].new_zeros(params.leading, dtype=torch.bool)
-        return KroneckerState(0, solved, False, kept, work)
+        return KroneckerState(0, 0, solved, False, kept, work)
+
+    def takes(self, state: KroneckerState) -> bool:
+        """Averages every `measure` steps; without them, where inverses are to be made."""
+        if state.work.averaged:
+            return state.steps % self.measure == 0
+        return state.steps % self.refresh == 0 or state.again
 
     def update_(self, state: KroneckerState, batch: Batch) -> None:
+        takes, work = self.takes(state), state.work
         state.steps += 1
-        work, examples = state.work, batch.examples
-        inputs, errors = batch.input_rows(), batch.error_rows() if self.sampled else []
+        if not takes:
+            return
+        errors = batch.error_rows() if self.sampled else []
+        work.measured.measure_(batch.input_rows(), errors, batch.examples)
         if work.averaged:
-            work.measured.measure_(inputs, errors, examples)
-            work.means.average_(work.measured, weight_of_batch(work.average, state.steps))
-        elif self._refreshes(state) or state.again:
-            work.means.measure_(inputs, errors, examples)
+            state.batches += 1
+            work.means.average_(work.measured, weight_of_batch(work.average, state.batches))
 
     def invert_(self, state: KroneckerState, damping: Tensor) -> Tensor:
         """Between two refreshes the inverses stay as they are, but for the networks that have none."""
@@ -152,7 +165,7 @@ class Kronecker(Metric):
     def _refreshes(self, state: KroneckerState) -> bool:
         interval = self.refresh
         if state.work.averaged:
-            interval = min(interval, 1 + (state.steps - 1) // 10)
+            interval = min(interval, max(self.measure, 1 + (state.steps - 1) // 10))
         return (state.steps - 1) % interval == 0
 
     def _share_(self, work: Work, damping: Tensor) -> None:

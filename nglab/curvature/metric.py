@@ -40,6 +40,10 @@ class Metric(ABC):
     def init(self, params: Layers, batch: Batch) -> Any:
         """The state before the first step."""
 
+    def takes(self, state: Any) -> bool:
+        """Whether the next `update_` takes anything of its batch; of one that does not no targets are sampled."""
+        return True
+
     @abstractmethod
     def update_(self, state: Any, batch: Batch) -> None:
         """Take in the curvature of the batch, after its `gradient_`."""

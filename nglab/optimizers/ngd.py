@@ -94,7 +94,8 @@ class NGD(Optimizer):
 
     A step is not taken, and λ rises, where C + λI cannot be inverted or where it would throw the batch's loss above
     `CEILING` times that of the first batch. This rule is ours: with a small λ₀ it brings back runs whose first steps
-    leave the region where any quadratic model holds.
+    leave the region where any quadratic model holds. A damping rule that compares every few steps alone has no other's
+    loss looked at.
     """
 
     columns: ClassVar[Mapping[str, str]] = COLUMNS
@@ -151,7 +152,8 @@ class NGD(Optimizer):
         batch, damping = state.batch, state.damping.value
         direction, trial = state.moves.direction, state.moves.trial
 
-        loss = batch.gradient_(params, x, y, state.generators)  # h and G (Eqs. 1, 7, 8)
+        generators = state.generators if self.metric.takes(state.metric) else []
+        loss = batch.gradient_(params, x, y, generators)  # h and G (Eqs. 1, 7, 8)
         self.metric.update_(state.metric, batch)  # C: Λ_i, Λ̃_i
         solved = self.metric.invert_(state.metric, damping)
         self.metric.multiply_(state.metric, state.gradient(), direction)  # D (Eq. 20)
@@ -161,11 +163,13 @@ class NGD(Optimizer):
         )  # W + ΔW
         first = state.ceiling.isinf() & (loss > 0)
         torch.where(first, CEILING * loss, state.ceiling, out=state.ceiling)
-        trial_loss = batch.trial_loss(trial, x, y)
-        taken = solved & (trial_loss <= state.ceiling)  # False for a NaN
+        taken = solved & predicted.isfinite()
+        if self.damping.compares(state.damping):
+            trial_loss = batch.trial_loss(trial, x, y)
+            taken &= trial_loss <= state.ceiling  # False for a NaN
+            torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ
         self._take_(params, trial, state, taken)
 
-        torch.div(loss - trial_loss, predicted, out=state.reduction_ratio)  # ρ
         informative = predicted.abs() > 4 * torch.finfo(loss.dtype).eps * loss
         self.damping.update_(state.damping, state.reduction_ratio, ~taken, informative)  # Eq. 21
         return params, state

@@ -13,7 +13,7 @@ from nglab.settings.composing import compose
 SETTING_OF = {
     "split": "metric.split",
     "average": "metric.average",
-    "refresh_every": "metric.refresh",
+    "refresh_every": "metric.refresh",  # and metric.measure
     "step": "step_rule",
 }
 """Arguments that are settings of other names."""
@@ -33,6 +33,7 @@ def method(
     if damping is not None:
         of_rule = damping if isinstance(damping, Mapping) else {"initial": damping}
         given |= {f"damping.{key}": value for key, value in of_rule.items()}
+    given["metric.measure"] = given["refresh_every"]
     for name, value in given.items():
         if value is not None:
             OmegaConf.update(settings, SETTING_OF.get(name, name), value, force_add=True)

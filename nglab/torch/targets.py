@@ -16,7 +16,7 @@ LIKELIHOODS = {"gaussian": Gaussian, "categorical": Categorical}
 
 
 def likelihood_of(name: str | Likelihood) -> Likelihood:
-    if isinstance(name, Likelihood):
+    if not isinstance(name, str):
         return name
     if name not in LIKELIHOODS:
         raise InputError(f"likelihood={name}: must be {one_of(LIKELIHOODS)}, or a Likelihood")

@@ -77,6 +77,25 @@ def test_inverses_are_made_every_t_steps(name, average, made_at):
             assert_close(out[i], direction(g, *anew[0][i], anew[1]))
 
 
+@NAMES
+def test_averages_take_in_every_t_th_batch(name):
+    """T = 3: between them they stand, and so do the inverses, whose λ is of those steps; the first counts whole."""
+    network, means = NETWORKS[name], None
+    metric = kronecker(0.6, refresh=3, measure=3)
+    for k, (measured, _, out, (g, on_inputs, on_errors, _)) in enumerate(steps(metric, network, 8)):
+        if k % 3 == 0:
+            now, keep = list(zip(on_inputs, on_errors, strict=True)), min(0.6, k / (k + 3))
+            before = now if means is None else means
+            means = [
+                tuple(keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True))
+                for old, new in zip(before, now, strict=True)
+            ]
+            damping = 0.1 + k
+        for i, (ours, theirs) in enumerate(zip(measured, means, strict=True)):
+            assert_close(ours, theirs)
+            assert_close(out[i], direction(g[i], *theirs, damping))
+
+
 def test_pi_is_of_means_of_the_diagonals():
     """π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): 1 for two identities, whatever their sizes."""
     assert pi_of(torch.eye(5)[None], torch.eye(2)[None]) == 1.0

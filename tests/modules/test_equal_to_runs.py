@@ -59,7 +59,7 @@ def batch(dtype, classes):
     [
         (NGD, [], {}),
         (NGD, ["optimizer.samples=3", "optimizer.metric.split=pi"], {"samples": 3, "split": "pi"}),
-        (NGD, ["optimizer.metric.average=0.9", "optimizer.metric.refresh=3", "optimizer.lr=0.5"],
+        (NGD, ["optimizer.lr=0.5", *(f"optimizer.metric.{k}" for k in ("average=0.9", "refresh=3", "measure=3"))],
          {"average": 0.9, "refresh_every": 3, "lr": 0.5}),
         (NGD, ["optimizer/step_rule=line", "optimizer.damping.min=0.01"],
          {"step": "line", "damping": {"min": 0.01}}),

@@ -15,6 +15,7 @@ from problems import (
 )
 from torch.testing import assert_close
 
+from nglab.curvature.batch import Batch
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.curvature.diagonal import Diagonal
 from nglab.networks.layers import Layers
@@ -190,10 +191,41 @@ def test_where_the_reduction_ratio_is_noise_the_damping_stays():
     assert squared_error(network, list(params), x, y) > 0.01
 
 
+@pytest.mark.parametrize("interval", [1, 3])
+def test_the_loss_after_a_step_is_looked_at_where_it_is_compared(interval, monkeypatch):
+    network, looked = NETWORKS["tanh with bias"], []
+    original = Batch.trial_loss
+    monkeypatch.setattr(Batch, "trial_loss", lambda *of: looked.append(k) or original(*of))
+    rule = LevenbergMarquardt(0.1, 1e-8, 1.5, interval)
+    optimizer, params = natural_gradient(M, rule), random_params(network)
+    state = optimizer.init(task_of(network), params, lambda purpose: [rng(5)])
+    before = params.map(torch.clone)
+    for k in range(7):
+        params, state = optimizer.step(params, state, *random_batch(network, M, seed=10 * k))
+        assert not torch.equal(params[0], before[0])
+        before = params.map(torch.clone)
+    assert looked == list(range(interval - 1, 7, interval))
+
+
+@pytest.mark.parametrize("measured", [1, 3])
+def test_targets_are_sampled_for_the_batches_that_the_metric_takes_in(measured):
+    """Every draw moves the generator on: as many as there are such batches."""
+    network, generator = NETWORKS["tanh with bias"], rng(5)
+    optimizer = natural_gradient(M, 0.1, metric=kronecker(0.8, refresh=3, measure=measured))
+    params = random_params(network)
+    state, moved = optimizer.init(task_of(network), params, lambda purpose: [generator]), []
+    for k in range(7):
+        before = generator.get_state()
+        params, state = optimizer.step(params, state, *random_batch(network, M, seed=10 * k))
+        moved.append(not torch.equal(generator.get_state(), before))
+    assert moved == [k % measured == 0 for k in range(7)]
+
+
 KEPT = {
     "averages": {"metric": kronecker(average=0.8)},
     "inverses kept": {"metric": kronecker(refresh=3)},
     "both": {"metric": kronecker(0.8, 3, "pi")},
+    "few batches": {"metric": kronecker(0.8, 2, measure=4)},
     "diagonal": {"metric": Diagonal(0.8, 0.5, "sampled")},
     "previous step": {"step_rule": Line(True, 9)},
     "a coefficient a layer": {"step_rule": Layerwise(True, None, 2.0)},

@@ -43,7 +43,7 @@ def plain_sgd(network, weights, damping, sides, noise_generator):
     for k in range(STEPS):
         x, y = random_batch(network, M, seed=10 * k)
         noise = torch.zeros(1, M, network.widths[-1]).double()
-        if sides == "both":
+        if sides == "both" and k % T == 0:
             noise.normal_(generator=noise_generator)
         if k % T == 0:
             _, on_inputs, on_errors, _ = gradient_and_factors(network, weights, x, y, noise)

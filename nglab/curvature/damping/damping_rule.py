@@ -35,6 +35,10 @@ class DampingRule(ABC):
         """The state before the first step; `per_replica` `[...]` has the type and the device of λ."""
         return DampingState(each(self.initial, per_replica))
 
+    def compares(self, state: Any) -> bool:
+        """Whether the next `update_` asks for ρ; a step that is not compared is taken without a look at its loss."""
+        return True
+
     @abstractmethod
     def update_(self, state: Any, ratio: Tensor, failed: Tensor, informative: Tensor) -> None:
         """λ after a step. All arguments `[...]`, one entry a replica, on one device.

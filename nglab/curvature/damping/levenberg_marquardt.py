@@ -31,8 +31,9 @@ class LevenbergMarquardt(DampingRule):
     """Eq. 21 with factor 3/2: λ ← 3λ/2 where ρ < 1/4, λ ← 2λ/3 where ρ > 3/4, never below `min`.
 
     With an `interval` of T steps λ is adapted at every T-th, from that step's ρ, by factorᵀ (Martens & Grosse 2015,
-    §6.5). After a step that was not taken it rises by factorᵀ at once, whatever ρ; where ρ is noise it stays. The floor
-    is ours: without it λ falls for ever on the linear networks, until Λ + √λ I is no longer positive definite.
+    §6.5), the only one whose loss is looked at. After a step that was not taken it rises by factorᵀ at once, whatever
+    ρ; where ρ is noise it stays. The floor is ours: without it λ falls for ever on the linear networks, until
+    Λ + √λ I is no longer positive definite.
     """
 
     min: NonNegative = setting("λ never falls below; ours", paper="none")
@@ -56,11 +57,14 @@ class LevenbergMarquardt(DampingRule):
             fall=(1 / factor).float(),
         )
 
+    def compares(self, state: LevenbergMarquardtState) -> bool:
+        return (state.steps + 1) % self.interval == 0
+
     def update_(
         self, state: LevenbergMarquardtState, ratio: Tensor, failed: Tensor, informative: Tensor
     ) -> None:
+        due = self.compares(state)
         state.steps += 1
-        due = state.steps % self.interval == 0
         ratio = torch.where(informative & due, ratio, 0.5).masked_fill_(failed, 0.0)
         factor = torch.where(ratio < POOR, state.rise, torch.where(ratio > GOOD, state.fall, 1.0))
         torch.maximum(state.value.mul_(factor), state.floor, out=state.value)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from nglab.networks.layers import Layers
 @dataclass(frozen=True)
 class StepRule(ABC):
     """ΔW from D, and the decrease of the batch's loss that its quadratic model foretells."""
+
+    linearises: ClassVar[bool] = False
+    """Whether it asks the batch for J v."""
 
     @property
     def capturable(self) -> bool:
