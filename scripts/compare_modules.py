@@ -5,7 +5,7 @@
     python scripts/compare_modules.py docs/bench/modules.csv --vary     # what each setting of KFAC costs or brings
 
 Of each method one number (a rate, a damping) is searched on the ladder 1, 2, 5, 10, …, from a start until the best has
-worse ones on both sides, at each of the batch sizes: one seed, trained on the first 50 000 images and measured on the
+worse ones on both sides, at each of a few other settings: one seed, trained on the first 50 000 images and measured on the
 last 10 000. What was best there by each clock is trained on all images with other seeds and measured on the test
 images. Seconds are the processor's in the steps, one thread. The same command again leaves out what the file has.
 """
@@ -25,7 +25,7 @@ import nglab  # noqa: F401  (before torch)
 import pandas as pd
 import torch
 from beside_the_race import as_text
-from module_methods import METHODS, PROBLEMS, VARIED
+from module_methods import METHODS, PROBLEMS, VARIED, Settings
 from module_tables import by_clock, loss_at, searched, varied
 from module_training import Record, splits, train
 
@@ -103,13 +103,13 @@ def search(record: Record, name: str, method: str) -> dict[str, str]:
     """Clock → the best settings by it."""
     own, curves = METHODS[method], {}
 
-    def score(clock: str, batch_size: int, value: float) -> float:
-        settings = as_text({own.searched: value, "batch_size": batch_size, **own.fixed})
+    def score(clock: str, others: Settings, value: float) -> float:
+        settings = as_text({own.searched: value, **others})
         curves[settings] = trained(record, name, method, "search", settings, SEARCH_SEED)
         return loss_at(curves[settings], clock, clocks(name)[clock])
 
-    for clock, batch_size in product(clocks(name), own.batch_sizes):
-        climb(partial(score, clock, batch_size), own.start[name])
+    for clock, others in product(clocks(name), own.others):
+        climb(partial(score, clock, others), own.start[name])
     return {
         clock: min(curves, key=lambda settings: loss_at(curves[settings], clock, mark))
         for clock, mark in clocks(name).items()

@@ -1,7 +1,7 @@
 """What `compare_modules.py` trains, and by what: problems, methods and the settings that are searched."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,13 +30,12 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Method:
-    """How a step is made of settings; `searched` is the one that goes along the ladder from a problem's `start`."""
+    """How a step is made of settings; `searched` goes along the ladder from a problem's `start`, at each of `others`."""
 
     make: Callable[[Problem, nn.Module, Settings], Step]
     searched: str
-    start: Mapping[str, float]
-    batch_sizes: Sequence[int]
-    fixed: Settings = field(default_factory=dict)
+    start: Settings
+    others: Sequence[Settings]
 
 
 def by_optim(name: str, problem: Problem, model: nn.Module, settings: Settings) -> Step:
@@ -60,36 +59,33 @@ def by_nglab(name: str, problem: Problem, model: nn.Module, settings: Settings) 
     return lambda x, y: optimizer.step(lambda: (model(x), y))
 
 
-MOMENTUM, START = {"momentum": 0.9}, {"damping.initial": 0.1}
+SMALL_BATCHES = {"batch_size": 50}, {"batch_size": 200}
+NATURAL = {"batch_size": 500, "refresh_every": 10, "damping.initial": 0.1, "damping.interval": 5}
+AVERAGED = {**NATURAL, "average": 0.95, "split": "pi"}
 METHODS = {
     "SGD": Method(
-        partial(by_optim, "SGD"), "lr", {"autoencoder": 0.002, "cnn": 0.05}, (50, 200), MOMENTUM
+        partial(by_optim, "SGD"), "lr", {"autoencoder": 0.002, "cnn": 0.05},
+        [{**batch, "momentum": 0.9} for batch in SMALL_BATCHES],
     ),
     "Adam": Method(
-        partial(by_optim, "Adam"), "lr", {"autoencoder": 0.0005, "cnn": 0.005}, (50, 200)
+        partial(by_optim, "Adam"), "lr", {"autoencoder": 0.0005, "cnn": 0.005}, SMALL_BATCHES
     ),
     "NGD": Method(
-        partial(by_nglab, "NGD"),
-        "damping.min",
-        {"autoencoder": 1e-3, "cnn": 1e-3},
-        (250, 500),
-        START,
+        partial(by_nglab, "NGD"), "damping.min", {"autoencoder": 1e-3, "cnn": 1e-2},
+        [{**AVERAGED, "lr": 0.5}, {**AVERAGED, "lr": 1.0}],
     ),
     "KFAC": Method(
-        partial(by_nglab, "KFAC"),
-        "damping.min",
-        {"autoencoder": 1e-4, "cnn": 1e-3},
-        (250, 500),
-        START,
+        partial(by_nglab, "KFAC"), "damping.min", {"autoencoder": 1e-4, "cnn": 1e-3},
+        [{**NATURAL, "lr": 0.5}, {**NATURAL, "lr": 1.0}],
     ),
-}
+}  # fmt: skip
 VARIED: dict[str, Sequence[Any]] = {
-    "batch_size": (60, 125, 250, 500, 1000),
+    "batch_size": (125, 250, 1000),
     "average": (0.0, 0.5, 0.8, 0.95, 0.99),
-    "refresh_every": (1, 5, 20),
+    "refresh_every": (1, 10, 50),
     "samples": (1, 4),
     "split": ("equal", "pi"),
     "step": ("paper", "line", "layerwise"),
-    "lr": (0.3, 0.6, 1.0),
+    "lr": (0.2, 0.5, 1.0),
 }
 """Settings of KFAC that are changed one at a time."""

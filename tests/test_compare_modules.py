@@ -33,7 +33,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     )
     monkeypatch.setitem(compare_modules.PROBLEMS, "cnn", small)
     for name, method in compare_modules.METHODS.items():
-        changed = replace(method, batch_sizes=(20,))
+        changed = replace(method, others=[{**method.others[0], "batch_size": 20}])
         monkeypatch.setitem(compare_modules.METHODS, name, changed)
     return compare_modules
 
