@@ -5,8 +5,8 @@
     python scripts/compare_modules.py docs/bench/modules.csv --vary     # what each setting of KFAC costs or brings
 
 Of each method one number (a rate, a damping) is searched on the ladder 1, 2, 5, 10, …, from a start until the best has
-worse ones on both sides, at each of a few other settings: one seed, trained on the first 50 000 images and measured on the
-last 10 000. What was best there by each clock is trained on all images with other seeds and measured on the test
+worse ones on both sides, at each of a few other settings: one seed, trained on the first 50 000 images and measured on
+the last 10 000. What was best there by each clock is trained on all images with other seeds and measured on the test
 images. Seconds are the processor's in the steps, one thread. The same command again leaves out what the file has.
 """
 

@@ -30,7 +30,7 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Method:
-    """How a step is made of settings; `searched` goes along the ladder from a problem's `start`, at each of `others`."""
+    """How a step is made of settings: `searched` goes along the ladder from a problem's `start` with each `others`."""
 
     make: Callable[[Problem, nn.Module, Settings], Step]
     searched: str
