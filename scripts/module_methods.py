@@ -60,8 +60,9 @@ def by_nglab(name: str, problem: Problem, model: nn.Module, settings: Settings) 
 
 
 SMALL_BATCHES = {"batch_size": 50}, {"batch_size": 200}
-NATURAL = {"batch_size": 500, "refresh_every": 10, "damping.initial": 0.1, "damping.interval": 5}
+NATURAL = {"batch_size": 500, "damping.initial": 0.1}
 AVERAGED = {**NATURAL, "average": 0.95, "split": "pi"}
+SPARING = {**NATURAL, "refresh_every": 10, "damping.interval": 5}
 METHODS = {
     "SGD": Method(
         partial(by_optim, "SGD"), "lr", {"autoencoder": 0.002, "cnn": 0.05},
@@ -76,7 +77,7 @@ METHODS = {
     ),
     "KFAC": Method(
         partial(by_nglab, "KFAC"), "damping.min", {"autoencoder": 1e-4, "cnn": 1e-3},
-        [{**NATURAL, "lr": 0.5}, {**NATURAL, "lr": 1.0}],
+        [{**SPARING, "lr": 0.5}, {**SPARING, "lr": 1.0}],
     ),
 }  # fmt: skip
 VARIED: dict[str, Sequence[Any]] = {
