@@ -84,8 +84,13 @@ def trained(
     return record.curve(key, rows)
 
 
+def text_of(settings: Settings) -> str:
+    """The same for the same settings, in whatever order."""
+    return as_text(dict(sorted(settings.items())))
+
+
 def settings_of(text: str) -> dict[str, Any]:
-    """What `as_text` made a text of."""
+    """What `text_of` made a text of."""
     return dict(setting_of(word) for word in text.split())
 
 
@@ -109,7 +114,7 @@ def search(record: Record, name: str, method: str) -> dict[str, str]:
         return loss_at(curve, clock, marks[clock])
 
     def score(clock: str, others: Settings, value: float) -> float:
-        settings = as_text({own.searched: value, **others})
+        settings = text_of({own.searched: value, **others})
         tried[settings] = None
         return loss(clock, settings, SEARCH_SEEDS[0])
 
@@ -147,7 +152,7 @@ def vary(record: Record, name: str) -> None:
     best = settings_of(search(record, name, "KFAC")["passes"])
     for key, values in VARIED.items():
         for value in values:
-            trained(record, name, "KFAC", "vary", as_text({**best, key: value}), SEARCH_SEEDS[0])
+            trained(record, name, "KFAC", "vary", text_of({**best, key: value}), SEARCH_SEEDS[0])
 
 
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
