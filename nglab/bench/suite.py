@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,11 @@ def parts(ring: Ring, network: Network) -> pd.DataFrame:
     return worker.ask(parts_of_step, plan, ring.rounds).assign(blas=worker.blas)
 
 
+def modules(ring: Ring, settings: Settings) -> pd.DataFrame:
+    pairs = product(step_tables.MODEL_BATCHES, step_tables.REFRESHES)
+    return pd.concat([step_tables.modules(ring, *pair) for pair in pairs])
+
+
 def in_first(sweep: Callable[[torch.dtype, int], pd.DataFrame]) -> Measurement:
     """A sweep of its own, in the first process."""
 
@@ -91,12 +97,13 @@ MEASUREMENTS: dict[str, Measurement] = {
     "stacks": on_panels(step_tables.stacks, "ABC"),
     "parts": on_panels(parts),
     "libraries": on_panels(step_tables.libraries),
+    "modules": modules,
     "runs": runs,
     "scaling": in_first(scaling),
     "solvers": in_first(solvers),
 }
-IN_FIRST_DTYPE = {"libraries", "runs", "scaling", "solvers"}
-IN_FEWER_ROUNDS = {"libraries", "scaling", "solvers"}  # a quarter: what differs by factors
+IN_FIRST_DTYPE = {"libraries", "modules", "runs", "scaling", "solvers"}
+IN_FEWER_ROUNDS = IN_FIRST_DTYPE - {"runs"}  # a quarter: what differs by factors
 HAVE_A_ROOF = {"sgd", "ngd"}
 
 

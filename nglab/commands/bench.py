@@ -15,7 +15,7 @@ from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
 KEYS = {
-    "what": "some of gemm,sgd,momentum,ngd,kfac,layerwise,stacks,parts,libraries,runs,scaling,solvers",
+    "what": "some of gemm,sgd,momentum,ngd,kfac,layerwise,stacks,parts,libraries,modules,runs,scaling,solvers",
     "panels": "some of A,B,C,D",
     "rounds": "how often each step is timed",
     "seeds.A": "how many whole runs of each method on A; so of B, C, D",
