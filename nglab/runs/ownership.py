@@ -66,10 +66,11 @@ def standing(folder: Path, settings: Settings) -> str | None:
 def may_begin(folder: Path, settings: Settings, again: bool) -> None:
     """InputError where `folder` holds a run, be it another or one that cannot go on.
 
-    A sweep takes up what it left there (`again`); a run does so where it has checkpoints.
+    A sweep takes up what it left there (`again`); a run does so where it has checkpoints, or a signal made one.
     """
     status = standing(folder, settings)
-    if status is not None and not (again or settings["train"]["checkpoint_every"]):
+    saved = settings["train"]["checkpoint_every"] or (folder / CHECKPOINT).exists()
+    if status is not None and not (again or saved):
         raise InputError(f"{folder} holds a run already ({status}): choose another folder")
 
 
@@ -157,6 +158,20 @@ def alone_in(folder: Path) -> Iterator[None]:
         if not locked(handle):
             raise InputError(f"{folder}: another nglab is at work there")
         yield
+    finally:
+        os.close(handle)
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process has `folder` for itself just now."""
+    if not folder.exists():
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
     finally:
         os.close(handle)
 

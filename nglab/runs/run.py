@@ -3,7 +3,7 @@
 import logging
 import math
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +17,7 @@ from nglab.runs.ownership import timeless, working_in, write_owner
 from nglab.runs.picture import draw
 from nglab.runs.progress import Progress
 from nglab.runs.provenance import circumstances
+from nglab.runs.signals import Signals, holding
 from nglab.runs.status import CHECKPOINT
 from nglab.training.clock import step_threads
 from nglab.training.evaluation import SHARED, Evaluation, columns_of
@@ -26,6 +27,8 @@ from nglab.training.replicas import part, stack
 
 log = logging.getLogger(__name__)
 
+Snapshot = Callable[[], dict[str, Any]]
+
 
 def run(
     config: Config, folder: Path, progress: bool | None = None, concurrent: bool = False
@@ -34,7 +37,8 @@ def run(
 
     Returns the summary. A run whose loss leaves the finite numbers, or ends above its start, has status "diverged".
     An interrupted or failing run leaves its rows and its status, then raises; what it or a killed one left is taken up
-    from its last checkpoint, or begun anew. `progress`: a bar on the terminal (None: only where there is one).
+    from its last checkpoint, or begun anew. A signal that asks it to end makes a checkpoint (`signals`).
+    `progress`: a bar on the terminal (None: only where there is one).
     `concurrent`: other runs may be on the machine at the same time, which the summary then says.
     Raises InputError, before any work, where the folder is another run's (`ownership.standing`) or holds a result
     already, or the GPU asked for is not here.
@@ -55,16 +59,19 @@ def run_together(
     """
     for config in configs:
         check_device(config.device, config.train.cuda_graph)
-    with working_in(folders, [config.described() for config in configs]):
+    with holding() as signals, working_in(folders, [config.described() for config in configs]):
         records = [
             RecordWriter(folder, facts(config, len(configs), concurrent), columns(config))
             for config, folder in zip(configs, folders, strict=True)
         ]
-        return begin_or_go_on(configs, records, progress)
+        return begin_or_go_on(configs, records, signals, progress)
 
 
 def begin_or_go_on(
-    configs: Sequence[Config], records: Sequence[RecordWriter], progress: bool | None
+    configs: Sequence[Config],
+    records: Sequence[RecordWriter],
+    signals: Signals,
+    progress: bool | None,
 ) -> list[dict[str, Any]]:
     """Train from the checkpoint that there is, or from the start, to the summaries."""
     settings = [config.described() for config in configs]
@@ -81,13 +88,14 @@ def begin_or_go_on(
         record.start(rows)
     try:
         problem = build_for(configs, records)
-        train_and_write(problem, configs[0], records, checkpoint, saved["loop"], progress)
+        between = saved_on(signals, checkpoint, records)
+        train_and_write(problem, configs[0], records, checkpoint, saved["loop"], between, progress)
         for record in records:
             conclude(record)
         for record in records:
             draw(record.folder, record.rows, record.minimum_loss, record.facts)
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
+        interrupted = signals.ending or isinstance(error, KeyboardInterrupt)
         why = {} if interrupted else {"traceback": traceback.format_exc()}
         for record in (r for r in records if r.summary is None):
             record.close("interrupted" if interrupted else "failed", **why)
@@ -110,6 +118,7 @@ def train_and_write(
     records: Sequence[RecordWriter],
     checkpoint: CheckpointFile,
     snapshot: dict[str, Any] | None,
+    between: Callable[[Snapshot], None],
     progress: bool | None,
 ) -> None:
     """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up.
@@ -120,10 +129,23 @@ def train_and_write(
     with Progress(round(passes * examples / problem.optimizer.batch_size), progress) as shown:
         while going := members_going(records):
             rest = problem if len(going) == len(records) else part(problem, going)
-            evaluations = train(rest, passes, eval_interval(config), snapshot)
+            evaluations = train(rest, passes, eval_interval(config), snapshot, between)
             snapshot = write_rows(evaluations, records, checkpoint, shown)
             if snapshot is None:
                 return
+
+
+def saved_on(
+    signals: Signals, checkpoint: CheckpointFile, records: Sequence[RecordWriter]
+) -> Callable[[Snapshot], None]:
+    """What is to be done between two steps: where a signal has come, a checkpoint, and the signal is handed on."""
+
+    def between(snapshot: Snapshot) -> None:
+        if signals.came:
+            checkpoint.write({"loop": snapshot(), "rows": [record.rows for record in records]})
+            signals.hand_on()
+
+    return between
 
 
 def members_going(records: Sequence[RecordWriter]) -> list[int]:
