@@ -36,16 +36,16 @@ SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test
          "optimizer=sgd", "optimizer.batch_size=20", "train.eval_every_examples=500",
          "train.checkpoint_every=700", "train.passes=60"]  # fmt: skip
 SWEEP = ["run", "-m", *SMALL, "seed=0,1", "arch.bias=true,false"]
-FIGURE = ["data.train_examples=2000", "data.test_examples=200", "train.checkpoint_every=300"]
+FIGURE = "'data.train_examples=2000','data.test_examples=200','train.checkpoint_every=300'"
 WAYS = {
     "run": ["run", *SMALL],
     "sequential": [*SWEEP, "hydra/launcher=sequential"],
     "stacked": [*SWEEP, "hydra/launcher=stacked", "hydra.launcher.processes=2"],
     "basic": [*SWEEP, "hydra/launcher=basic"],
     "figure1": ["figure1", "preset=smoke", "panels=C", "seeds=1",
-                f"panel.C.overrides=[{','.join(FIGURE)}]"],
+                f"+panel.C.overrides=[{FIGURE}]"],
     "race": ["race", "preset=smoke", "methods=sgd,ngd", "problems=A", "seeds=1",
-             "tuned_for=examples", f"problem.A.overrides=[{','.join(FIGURE)}]"],
+             "tuned_for=examples", f"problem.A.overrides=[{FIGURE}]"],
     "joblib": [*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "submitit": [*SWEEP, "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"],
 }  # fmt: skip
@@ -55,14 +55,18 @@ BY_OTHERS = ("joblib", "submitit")
 """Their jobs are in interpreters of their own; the other commands are forked from here, with PyTorch loaded."""
 
 POINTS = {  # how often each is passed by a command, about, and what is called there
-    "training": (60, ["nglab.training.clock:Clock.__enter__"]),
-    "evaluation": (11, ["nglab.training.evaluation:Evaluator.__call__"]),
+    "training": (30, ["nglab.training.clock:Clock.__enter__"]),
+    "evaluation": (8, ["nglab.training.evaluation:Evaluator.__call__"]),
     "checkpoint": (6, ["nglab.runs.checkpoint:CheckpointFile.write"]),
     "drawing": (2, ["nglab.runs.picture:save_loss_figure", "nglab.plotting.style:save"]),
 }
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGUSR1")
 WHOM = ("itself", "command", "all")
 LONGEST_DELAY = 0.03
+ENDS = (0, 1, 129, 130, 137, 138, 143)
+OFTENER = 4
+"""How much oftener what is forked is killed than what takes seconds to start."""
+
 CLOCKS = ("train_seconds", "seconds")
 
 
@@ -322,29 +326,19 @@ def assert_nothing_twice(notes: Path) -> int:
 # --- rounds ---
 
 
-@dataclass
-class Counts:
-    kills: Counter[str]
-    starts: int = 0
-    went_on: int = 0
-
-
-def a_round(way: str, plans: Iterator[Plan], place: Path, undisturbed: Path) -> Counts:
-    """Strike a command once or twice, then let it end, and look."""
-    counts, folder, notes = Counts(Counter()), place / "there", place / "notes"
+def a_round(way: str, plan: Plan, place: Path, undisturbed: Path) -> Counter[str]:
+    """Strike a command, then let it end, and look; what there was of what."""
+    folder, notes = place / "there", place / "notes"
     command = [*WAYS[way], f"out={folder}"]
-    for plan in plans:
-        status = start(way, command, plan, notes)
-        counts.starts += 1
-        if (notes / "struck").exists():
-            counts.kills.update([way, plan.point, plan.signal, f"to {plan.whom}"])
-        assert status in (0, 1, 130, 137, 138, 143), (status, said(notes))
+    status = start(way, command, plan, notes)
+    assert status in ENDS, (status, said(notes))
+    struck = (notes / "struck").exists()
     status = start(way, command, None, notes)
     assert status == 0, (status, said(notes))
-    counts.starts += 1
     assert_same(folder, undisturbed)
-    counts.went_on = assert_nothing_twice(notes / "trained")
-    return counts
+    again = assert_nothing_twice(notes / "trained")
+    kinds = ["kills", way, plan.point, plan.signal, f"to {plan.whom}"] if struck else []
+    return Counter(kinds) + Counter({"starts": 2, "went on from a checkpoint": again})
 
 
 def said(notes: Path) -> str:
@@ -358,27 +352,24 @@ def kill(kills: int, ways: Sequence[str], place: Path, seed: int = 0) -> Counter
     for way, folder in undisturbed.items():
         notes = place / way / "notes"
         assert start(way, [*WAYS[way], f"out={folder}"], None, notes) == 0, said(notes)
-    number = 0
+    turns = [way for way in ways for _ in range(1 if way in BY_OTHERS else OFTENER)]
+    rounds = Counter[str]()
     while total["kills"] < kills:
-        way = ways[number % len(ways)]
-        cell = number // len(ways)
-        points, signals = list(POINTS), list(SIGNALS)
-        point, name = points[cell % 4], signals[(cell // 4 + cell) % 4]
-        plan = Plan.drawn(chance, point, name)
-        where = place / way / str(number)
+        way = turns[rounds.total() % len(turns)]
+        cell = rounds[way]
+        rounds[way] += 1
+        point, number = [*POINTS][cell % 4], SIGNALS[(cell + cell // 4) % 4]
+        plan = Plan.drawn(chance, point, number)
+        where = place / way / str(cell)
         try:
-            counts = a_round(way, iter([plan]), where, undisturbed[way])
+            counts = a_round(way, plan, where, undisturbed[way])
         except AssertionError as error:
             raise AssertionError(f"{way}, {plan} ({where}): {error}") from error
-        total += counts.kills
-        total["kills"] += counts.kills[way]
-        total["starts"] += counts.starts
-        total["went on from a checkpoint"] += counts.went_on
+        total += counts
         print(
-            f"{total['kills']:4d} {way}: {plan}{'' if counts.kills else ' (never there)'}",
+            f"{total['kills']:4d} {way}: {plan}{'' if counts['kills'] else ' (never there)'}",
             flush=True,
         )
-        number += 1
     return total
 
 

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nglab.errors import InputError
 from nglab.runs.ownership import finished, may_begin, take
 from nglab.sweeps.hydra_files import write_hydra_files
+from nglab.sweeps.workers import end_with_launcher
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -81,6 +82,7 @@ class JobCallbacks(Callbacks):
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
+        end_with_launcher()
         with reported():
             self.begin(self.check(config))
             write_hydra_files(config)

@@ -153,13 +153,24 @@ def serve(
 
 
 def begin(threads: int, parent: int) -> None:
+    end_with(parent)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if "torch" in sys.modules:  # too late for the variable, and its threads were not forked with it
+        sys.modules["torch"].set_num_threads(1)
+
+
+def end_with(parent: int) -> None:
+    """This process is killed when its parent ends, however that ends (on Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # which ended before it was asked for
             os._exit(130)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    if "torch" in sys.modules:  # too late for the variable, and its threads were not forked with it
-        sys.modules["torch"].set_num_threads(1)
+
+
+def end_with_launcher() -> None:
+    """In a process of multiprocessing or joblib, which would wait for minutes after its launcher is killed."""
+    if launcher := multiprocessing.parent_process():
+        end_with(launcher.pid or 0)
 
 
 @contextmanager
