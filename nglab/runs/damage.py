@@ -1,5 +1,6 @@
 """What is wrong with a file that a run left, said in one way: the file, the reason, and what to do."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,16 @@ class Fault(ValueError):
     """What is wrong with a file that can be opened."""
 
 
-FAULTS = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, YAMLError)
+FAULTS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    YAMLError,
+    csv.Error,
+)
 
 
 @contextmanager

@@ -50,13 +50,13 @@ def list_runs(records: Sequence[RunRecord], root: Path) -> pd.DataFrame:
 
 def list_row(record: RunRecord) -> dict[str, str]:
     when = datetime.fromtimestamp((record.folder / "metrics.csv").stat().st_mtime)
-    config, metrics, summary = flatten(record.settings), record.metrics, record.summary
+    config, columns, summary = flatten(record.settings), record.columns, record.summary
     note = summary.get("note")
     row = {"when": f"{when:%Y-%m-%d %H:%M}"}
     row |= {column: str(config.get(key, "")) for column, key in LISTED.items() if key}
     row["status"] = f"{summary['status']} ({note})" if note else summary["status"]
-    if len(metrics):
-        step, seconds, loss = (metrics[k].iat[-1] for k in ("step", "train_seconds", "test_loss"))
+    if columns["step"]:
+        step, seconds, loss = (columns[k][-1] for k in ("step", "train_seconds", "test_loss"))
         minimum = summary.get("minimum_loss")
         row["loss"], row["×minimum"] = f"{loss:.3g}", f"{loss / minimum:.3g}" if minimum else ""
         row |= {"steps": f"{step:.0f}", "seconds": f"{seconds:.1f}"}

@@ -1,16 +1,17 @@
 """Runs read back, one or many: the one reader of what runs leave. A file that is damaged is named with the reason."""
 
+import csv
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
-from pandas.api.types import is_numeric_dtype
 
 from nglab.errors import InputError
 from nglab.runs.damage import Fault, demand_kinds, read_mapping, reading
@@ -18,6 +19,9 @@ from nglab.runs.status import OWNER, RESULTS
 
 COUNTED = ("step", "examples_seen", "train_seconds", "test_loss")
 """The columns without which rows are no record of a run."""
+
+Columns = dict[str, list[float]]
+"""What `metrics.csv` holds, name → numbers."""
 
 KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,),
@@ -32,12 +36,17 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run read back: its resolved configuration as plain values (`settings`), its rows and its summary."""
+    """A run read back: its resolved configuration as plain values (`settings`), its columns of rows and its summary."""
 
     folder: Path
     settings: dict[str, Any]
-    metrics: pd.DataFrame
+    columns: Columns
     summary: dict[str, Any]
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The rows, a column each number."""
+        return pd.DataFrame(self.columns)
 
     @cached_property
     def config(self) -> DictConfig:
@@ -51,8 +60,8 @@ def read_run(folder: Path) -> RunRecord:
     Raises InputError, naming the file, where one is missing or damaged.
     """
     with reading(folder):
-        metrics = read_metrics(folder / "metrics.csv")
-        return RunRecord(folder, read_settings(folder), metrics, read_summary(folder))
+        columns = read_columns(folder / "metrics.csv")
+        return RunRecord(folder, read_settings(folder), columns, read_summary(folder))
 
 
 def read_each(folders: Iterable[Path]) -> tuple[list[RunRecord], dict[Path, InputError]]:
@@ -112,25 +121,40 @@ def status_of(folder: Path) -> str | None:
 
 
 def read_metrics(file: Path) -> pd.DataFrame:
-    """The whole rows: of a last line that a killed writer left without its end, nothing is taken."""
-    with reading(file):
-        text = file.read_text()
-        whole = StringIO(text[: text.rfind("\n") + 1])
-        rows = pd.read_csv(whole, index_col=False, float_precision="round_trip")
-        if missing := [name for name in COUNTED if name not in rows]:
-            raise Fault(f"has no column {', '.join(missing)}")
-        for name, column in rows.items() if len(rows) else ():
-            if not is_numeric_dtype(column):
-                raise Fault(f"has text in the column {name}")
-        if rows[["step", "examples_seen", "train_seconds"]].isna().to_numpy().any():
-            raise Fault("has a row without its step, its examples or its seconds")
-        return rows
+    return pd.DataFrame(read_columns(file))
 
 
 def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run as they were written; of a number that a row does not have its column is left out."""
-    rows = read_metrics(folder / "metrics.csv").to_dict("records")
-    return [{k: v for k, v in row.items() if k in COUNTED or v == v} for row in rows]
+    """The rows of a run as they were written: a number that one does not have is left out of it."""
+    columns = read_columns(folder / "metrics.csv")
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    return [{k: v for k, v in row.items() if k in COUNTED or not math.isnan(v)} for row in rows]
+
+
+def read_columns(file: Path) -> Columns:
+    """The whole rows: of a last line that a killed writer left without its end, nothing is taken."""
+    with reading(file):
+        text = file.read_text()
+        header, *lines = csv.reader(text[: text.rfind("\n") + 1].splitlines() or [""])
+        if missing := [name for name in COUNTED if name not in header]:
+            raise Fault(f"has no column {', '.join(missing)}")
+        if uneven := [line for line in lines if len(line) != len(header)]:
+            raise Fault(f"has a row of {len(uneven[0])} numbers under {len(header)} names")
+        found = zip(*lines, strict=True) if lines else ([] for _ in header)
+        columns = {name: numbers(name, words) for name, words in zip(header, found, strict=True)}
+        if any(map(math.isnan, chain(*(columns[name] for name in COUNTED[:-1])))):
+            raise Fault(f"has a row without one of {', '.join(COUNTED[:-1])}")
+        return columns
+
+
+def numbers(name: str, words: Sequence[str]) -> list[float]:
+    """A column; what is empty is not a number. Fault where there is text."""
+    try:
+        if all(map(str.isdecimal, words)):
+            return [int(word) for word in words]
+        return [float(word or "nan") for word in words]
+    except ValueError as error:
+        raise Fault(f"has text in the column {name}") from error
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
