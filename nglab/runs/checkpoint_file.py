@@ -46,16 +46,12 @@ def read_sound(file: Path) -> BytesIO:
         return BytesIO(written)
 
 
-def obstacle_in(folder: Path) -> str:
-    """What is wrong with the checkpoints, where none of them is sound; "" where one is, or where there is none."""
-    faults = []
-    for file in generations(folder):
-        try:
-            read_sound(file)
-            return ""
-        except InputError as error:
-            faults.append(str(error).partition(":")[0])
-    return " and ".join(faults)
+def is_sound(file: Path) -> bool:
+    try:
+        read_sound(file)
+    except InputError:
+        return False
+    return True
 
 
 def remove(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nglab.errors import InputError
-from nglab.runs.checkpoint_file import generations, obstacle_in, remove
+from nglab.runs.checkpoint_file import generations, is_sound, remove
 from nglab.runs.damage import reading
 from nglab.runs.status import DONE, OWNER, PICTURE, RESULTS
 from nglab.runs.table import read_owner, read_rows, read_summary, status_of
@@ -69,15 +69,17 @@ def standing_of(folder: Path, settings: Settings) -> str | None:
 
 def obstacle(folder: Path) -> str:
     """Why the stopped run in `folder` does not go on of itself from the checkpoint that it has; "" where it does."""
-    if not generations(folder):
+    if not (files := generations(folder)):
         return ""
     if changed := differences(read_owner(folder)["versions"], made_with()):
         return (
             f"of other versions ({'; '.join(changed)}): go on with those, or say train.resume=anyway"
             " (from its checkpoint) or train.resume=anew (from the start)"
         )
-    what = obstacle_in(folder)
-    return f"whose {what}: say train.resume=anew (from the start)" if what else ""
+    if any(map(is_sound, files)):
+        return ""
+    names = " and ".join(file.name for file in files)
+    return f"with a damaged checkpoint ({names}): say train.resume=anew (from the start)"
 
 
 def begins_anew(folder: Path, settings: Settings) -> bool:

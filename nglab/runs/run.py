@@ -11,6 +11,7 @@ from nglab.data.batches import steps_of
 from nglab.errors import InputError
 from nglab.runs.build import build_each
 from nglab.runs.checkpoint import CheckpointFile
+from nglab.runs.checkpoint_file import remove
 from nglab.runs.config import Config
 from nglab.runs.device import check_device, resolve_device
 from nglab.runs.folder import RecordWriter, is_complete, settled
@@ -125,6 +126,7 @@ def begin(
 ) -> None:
     """Each record starts with the rows that were `saved` with the state; without one the folder says who begins."""
     if saved is None:
+        remove(records[0].folder)
         for record, own in zip(records, settings, strict=True):
             write_owner(record.folder, own, anew=True, facts=record.facts)
             record.start([])

@@ -84,7 +84,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     file = folder / ".hydra" / "config.yaml"
     with reading(file):
         config = OmegaConf.load(file)
-        if not isinstance(config, DictConfig):
+        if not isinstance(config, DictConfig) or not config:
             raise Fault("is not a mapping of keys to values")
         return {str(k): v for k, v in OmegaConf.to_container(config, resolve=True).items()}  # type: ignore[union-attr]
 
