@@ -141,7 +141,7 @@ def noting_begin(notes: Path, function: Callable[..., Any]) -> Callable[..., Any
         given = signature(function).bind(*args, **more).arguments
         folders = [str(record.folder.resolve()) for record in given["records"]]
         step = given["snapshot"]["step"] if given["snapshot"] else 0
-        note(notes, ["began", str(given["checkpoint"].path), step, *folders])
+        note(notes, ["began", str(given["checkpoint"].folder), step, *folders])
         return function(*args, **more)
 
     return noted
@@ -153,7 +153,7 @@ def noting_save(notes: Path, function: Callable[..., Any]) -> Callable[..., Any]
     @wraps(function)
     def noted(self: Any, content: dict[str, Any]) -> None:
         function(self, content)
-        note(notes, ["saved", str(self.path), content["loop"]["step"]])
+        note(notes, ["saved", str(self.folder), content["loop"]["step"]])
 
     return noted
 

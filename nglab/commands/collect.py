@@ -16,8 +16,8 @@ KEYS = {"out": "the CSV; default the terminal"}
 def command(arguments: list[str]) -> None:
     given = read("collect", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
 
+    from nglab.commands._whole_runs import whole_runs
     from nglab.runs.many import collect
-    from nglab.runs.table import find_runs
 
-    table = collect(find_runs(map(Path, given.positions)))
+    table = collect(whole_runs([Path(folder) for folder in given.positions]))
     table.to_csv(given.settings.get("out", sys.stdout), index=False)

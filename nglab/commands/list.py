@@ -13,9 +13,11 @@ from nglab.settings.dialect import read
 def command(arguments: list[str]) -> None:
     given = read("list", __doc__ or "", arguments, {}, "DIR")
 
+    from nglab.commands._whole_runs import whole_runs
     from nglab.runs.many import list_runs
 
-    table = list_runs(Path(*given.positions or ["outputs"]))
+    root = Path(*given.positions or ["outputs"])
+    table = list_runs(whole_runs([root]), root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
         print(line, folder)

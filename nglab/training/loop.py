@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nglab.data.batches import Batches
+from nglab.data.batches import Batches, steps_of
 from nglab.native.vendor_check import demand_right_products
 from nglab.networks.layers import Layers
 from nglab.training.average import Average
@@ -44,7 +44,7 @@ def train(
     threads = step_threads(problem.network, optimizer.batch_size, problem.members is not None)
     with limited_to(threads):
         warm_up(problem, batches)
-    last = max(1, round(passes * batches.steps_per_pass))
+    last = steps_of(passes, batches.examples, optimizer.batch_size)
     evaluate = Evaluator(problem, last)
     loop = begin(problem, batches, last)
     if snapshot is None:

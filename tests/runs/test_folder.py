@@ -7,8 +7,7 @@ from omegaconf import OmegaConf
 
 from nglab.errors import InputError
 from nglab.runs.folder import RecordWriter, outcome, whole, write_json
-from nglab.runs.status import status_of
-from nglab.runs.table import find_runs, read_run
+from nglab.runs.table import find_runs, read_run, status_of
 from nglab.training.evaluation import SHARED
 
 
