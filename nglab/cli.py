@@ -1,5 +1,6 @@
 """The command line. A subcommand is a module of `nglab/commands`; nothing heavy is imported until one is run."""
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
     keep_freed_memory()
     collect_rarely()
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no error
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if command in ("-h", "--help"):

@@ -141,7 +141,7 @@ def noting_begin(notes: Path, function: Callable[..., Any]) -> Callable[..., Any
         given = signature(function).bind(*args, **more).arguments
         folders = [str(record.folder.resolve()) for record in given["records"]]
         step = given["snapshot"]["step"] if given["snapshot"] else 0
-        note(notes, ["began", str(given["checkpoint"].folder), step, *folders])
+        note(notes, ["began", str(given["keeper"].checkpoint.folder), step, *folders])
         return function(*args, **more)
 
     return noted

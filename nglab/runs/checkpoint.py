@@ -1,6 +1,7 @@
 """A run's whole state on disk, so that a killed run goes on, bit for bit, as it would have gone on."""
 
 import logging
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,19 @@ class CheckpointFile:
             return content
 
     def write(self, content: dict[str, Any]) -> None:
+        packed = self._packed(content)
         with writing(self.folder) as file:
-            torch.save({"identity": self.identity, **content}, file)
+            file.write(packed)
+
+    def size(self, content: dict[str, Any]) -> int:
+        """Bytes that it would take."""
+        return len(self._packed(content))
+
+    def _packed(self, content: dict[str, Any]) -> memoryview:
+        """In memory first: PyTorch does not say why a file cannot be written."""
+        buffer = BytesIO()
+        torch.save({"identity": self.identity, **content}, buffer)
+        return buffer.getbuffer()
 
     def remove(self) -> None:
         remove(self.folder)

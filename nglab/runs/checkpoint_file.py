@@ -11,7 +11,7 @@ from typing import BinaryIO
 from nglab.errors import InputError
 from nglab.runs.damage import Fault, reading
 from nglab.runs.folder import whole
-from nglab.runs.status import CHECKPOINT, OLDER_CHECKPOINT
+from nglab.runs.status import CHECKPOINT, OLDER_CHECKPOINT, SPARE
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -55,6 +55,6 @@ def is_sound(file: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """The older one first: a kill between leaves the newer."""
-    for name in (OLDER_CHECKPOINT, CHECKPOINT):
+    """The newer one last, whatever moment a kill comes at."""
+    for name in (SPARE, OLDER_CHECKPOINT, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)

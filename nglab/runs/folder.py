@@ -47,8 +47,13 @@ class RecordWriter:
             table.writeheader()
             table.writerows(self.rows)
 
+    def take(self, row: dict[str, float]) -> None:
+        """From now on this is the last row, on disk or not."""
+        if not self.rows or self.rows[-1] is not row:
+            self.rows.append(row)
+
     def write(self, row: dict[str, float]) -> None:
-        self.rows.append(row)
+        self.take(row)
         with (self.folder / "metrics.csv").open("a", newline="") as file:
             self._table(file).writerow(row)
 

@@ -2,7 +2,9 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,6 +17,7 @@ from nglab.runs.checkpoint_file import remove
 from nglab.runs.config import Config
 from nglab.runs.device import check_device, resolve_device
 from nglab.runs.folder import RecordWriter, is_complete, settled
+from nglab.runs.keeper import Keeper
 from nglab.runs.ownership import begins_anew, timeless, working_in, write_owner
 from nglab.runs.picture import draw
 from nglab.runs.progress import Progress
@@ -28,8 +31,6 @@ from nglab.training.problem import Problem
 from nglab.training.replicas import part, stack
 
 log = logging.getLogger(__name__)
-
-Snapshot = Callable[[], dict[str, Any]]
 
 
 def run(
@@ -83,6 +84,7 @@ def begin_or_go_on(
     settings = [config.described() for config in configs]
     folder, every = records[0].folder, configs[0].train.checkpoint_every
     checkpoint = CheckpointFile(folder, list(map(timeless, settings)), every)
+    keeper = Keeper(checkpoint, records, signals)
     anew = begins_anew(folder, settings[0])
     trained = not anew and all(map(take_rows, records, configs))
     saved = None if trained or anew else checkpoint.read()
@@ -95,9 +97,7 @@ def begin_or_go_on(
             record.minimum_loss = config.data.minimum_loss(config.arch, config.likelihood)
         if not trained:
             snapshot = saved["loop"] if saved else None
-            between = saved_on(signals, checkpoint, records)
-            problem = build_for(configs)
-            train_and_write(problem, configs[0], records, checkpoint, snapshot, between, progress)
+            train_and_write(build_for(configs), configs[0], records, keeper, snapshot, progress)
         for record in records:
             conclude(record)
         for record in records:
@@ -105,8 +105,10 @@ def begin_or_go_on(
     except BaseException as error:
         interrupted = signals.ending or isinstance(error, KeyboardInterrupt)
         why = {} if interrupted else {"traceback": traceback.format_exc()}
+        keeper.give_room()
         for record in (r for r in records if r.summary is None):
-            record.close("interrupted" if interrupted else "failed", **why)
+            with suppress(OSError):
+                record.close("interrupted" if interrupted else "failed", **why)
         raise
     checkpoint.remove()
     return [record.summary for record in records if record.summary is not None]
@@ -155,9 +157,8 @@ def train_and_write(
     problem: Problem,
     config: Config,
     records: Sequence[RecordWriter],
-    checkpoint: CheckpointFile,
+    keeper: Keeper,
     snapshot: dict[str, Any] | None,
-    between: Callable[[Snapshot], None],
     progress: bool | None,
 ) -> None:
     """Train from `snapshot` or the start, a row an evaluation, until the end or until every loss has blown up.
@@ -169,23 +170,10 @@ def train_and_write(
     with Progress(steps, progress) as shown:
         while going := members_going(records):
             rest = problem if len(going) == len(records) else part(problem, going)
-            evaluations = train(rest, passes, eval_interval(config), snapshot, between)
-            snapshot = write_rows(evaluations, records, checkpoint, shown)
+            evaluations = train(rest, passes, eval_interval(config), snapshot, keeper.between)
+            snapshot = write_rows(evaluations, records, keeper, shown)
             if snapshot is None:
                 return
-
-
-def saved_on(
-    signals: Signals, checkpoint: CheckpointFile, records: Sequence[RecordWriter]
-) -> Callable[[Snapshot], None]:
-    """What is to be done between two steps: where a signal has come, a checkpoint, and the signal is handed on."""
-
-    def between(snapshot: Snapshot) -> None:
-        if signals.came:
-            checkpoint.write({"loop": snapshot(), "rows": [record.rows for record in records]})
-            signals.hand_on()
-
-    return between
 
 
 def members_going(records: Sequence[RecordWriter]) -> list[int]:
@@ -195,22 +183,26 @@ def members_going(records: Sequence[RecordWriter]) -> list[int]:
 def write_rows(
     evaluations: Iterator[Evaluation],
     records: Sequence[RecordWriter],
-    checkpoint: CheckpointFile,
+    keeper: Keeper,
     shown: Progress,
 ) -> dict[str, Any] | None:
     """Write until a loss blows up; returns what the other members go on from, None at the end or where none is left."""
     going = members_going(records)
     for evaluation in evaluations:
-        for i, row in zip(going, rows_of(evaluation), strict=True):
-            records[i].write(row)
-        shown.update(evaluation.step, describe(records))
-        sound = [k for k, i in enumerate(going) if not records[i].blown_up]
+        new = [(records[i], row) for i, row in zip(going, rows_of(evaluation), strict=True)]
+        for record, row in new:
+            record.take(row)
+        sound = [k for k, (record, _) in enumerate(new) if not record.blown_up]
         members = sound if len(sound) < len(going) else None
-        if checkpoint.due(evaluation.examples_seen):
-            rows = [record.rows for record in records]
-            checkpoint.write({"loop": evaluation.snapshot(members), "rows": rows})
+        snapshot = partial(evaluation.snapshot, members)
+        with keeper.saving_when_full(snapshot):
+            for record, row in new:
+                record.write(row)
+            if keeper.checkpoint.due(evaluation.examples_seen):
+                keeper.save(snapshot)
+        shown.update(evaluation.step, describe(records))
         if members is not None:
-            return evaluation.snapshot(members) if sound else None
+            return snapshot() if sound else None
     return None
 
 

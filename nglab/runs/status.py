@@ -6,6 +6,9 @@ OWNER = "run.json"
 CHECKPOINT, OLDER_CHECKPOINT = "checkpoint.pt", "checkpoint.older.pt"
 """The files in a run's folder from which it goes on; gone when the run is done."""
 
+SPARE = "spare"
+"""Room on the disk for one more checkpoint, while a run is at work."""
+
 RESULTS = ("metrics.csv", "summary.json", CHECKPOINT, OLDER_CHECKPOINT)
 """What a run leaves that another would destroy."""
 

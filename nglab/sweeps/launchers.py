@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -61,7 +62,15 @@ class Sequential(Launcher):
         return [[job] for job in jobs]
 
     def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
-        return map(self.run, groups)
+        return map(self.attempt, groups)
+
+    def attempt(self, jobs: list[Job], **more: Any) -> list[JobReturn]:
+        """Run a group; what cannot even be started, as on a full disk, has failed, and the next one begins."""
+        try:
+            with reported():
+                return self.run(jobs, **more)
+        except RunFailed as error:
+            return [failed(error) for _ in jobs]
 
     def run(self, jobs: list[Job]) -> list[JobReturn]:
         """Run a group."""
@@ -116,8 +125,8 @@ class Stacked(Sequential):
         if count < 2:
             return super().run_all(groups)
         log.info("%d stacks in %d processes", len(dealt), count)
-        done = iter(in_processes(partial(self.run, beside_others=True), dealt, count))
-        return (brought(jobs, next(done)) if self.is_dealt(jobs) else self.run(jobs)
+        done = iter(in_processes(partial(self.attempt, beside_others=True), dealt, count))
+        return (brought(jobs, next(done)) if self.is_dealt(jobs) else self.attempt(jobs)
                 for jobs in groups)  # fmt: skip
 
     def is_dealt(self, jobs: list[Job]) -> bool:
