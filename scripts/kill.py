@@ -373,12 +373,16 @@ def kill(kills: int, ways: Sequence[str], place: Path, seed: int = 0) -> Counter
     return total
 
 
-def main(arguments: list[str]) -> None:
-    import torch  # noqa: F401  (for those that are forked)
+def load() -> None:
+    """What those that are forked need, before they are."""
+    import torch  # noqa: F401
 
     import nglab.figures.figure1.compute_figure1
     import nglab.runs.run  # noqa: F401
 
+
+def main(arguments: list[str]) -> None:
+    load()
     kills, ways = int(arguments[0]), arguments[1:] or list(WAYS)
     with tempfile.TemporaryDirectory() as place:
         for what, times in kill(kills, ways, Path(place)).most_common():
