@@ -7,17 +7,18 @@ examples:
 
 from pathlib import Path
 
+from nglab.commands._output import say
 from nglab.settings.dialect import read
 
 
 def command(arguments: list[str]) -> None:
     given = read("list", __doc__ or "", arguments, {}, "DIR")
 
-    from nglab.commands._whole_runs import whole_runs
     from nglab.runs.many import list_runs
+    from nglab.runs.table import whole_runs
 
     root = Path(*given.positions or ["outputs"])
-    table = list_runs(whole_runs([root]), root)
+    table = list_runs(whole_runs([root], say), root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
         print(line, folder)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from nglab.errors import InputError
 from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
+from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
 from nglab.runs.table import RunRecord
 
@@ -52,11 +53,7 @@ def plot_runs(runs: Sequence[RunRecord], out: Path) -> list[Path]:
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
-    records = [record for record in runs if len(record.metrics)]
-    if not records:
-        raise InputError(
-            "no run here has a row in its metrics.csv: plot once one has been evaluated"
-        )
+    records = drawable(runs)
     configs = [flatten(record.settings) for record in records]
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
@@ -67,6 +64,25 @@ def plot_runs(runs: Sequence[RunRecord], out: Path) -> list[Path]:
         heading = title(configs[0], keys)
         written += draw_learning_rates(final, floors, heading, out / "learning_rates")
     return written
+
+
+@style.styled
+def compare_runs(runs: Sequence[RunRecord]) -> Figure:
+    """The picture `comparison`, for a notebook. Raises InputError where no run has a row yet."""
+    records = drawable(runs)
+    configs = [flatten(record.settings) for record in records]
+    keys = differing_keys(configs)
+    return comparison(group(records, configs, keys), keys)
+
+
+def drawable(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs that have rows; InputError where none has."""
+    records = [record for record in runs if record.columns["step"]]
+    if not records:
+        raise InputError(
+            "no run here has a row in its metrics.csv: plot once one has been evaluated"
+        )
+    return records
 
 
 def group(
@@ -110,9 +126,13 @@ def final_losses(
 
 
 def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> list[Path]:
+    return style.save(comparison(lines, keys), stem, ("png", "pdf"))
+
+
+def comparison(lines: Sequence[Line], keys: Sequence[str]) -> Figure:
     """Loss against examples and against seconds, a line for each setting."""
     floors = positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
-    figure = Figure(figsize=(7, 3.2))
+    figure = NotebookFigure(figsize=(7, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
     limits = loss_limits([run.test_loss for line in lines for run in line.runs], floors)
     for axes in (left, right):
@@ -124,7 +144,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
     right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
-    return style.save(figure, stem, ("png", "pdf"))
+    return figure
 
 
 def looks(lines: Sequence[Line], keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -135,8 +135,8 @@ def write_owner(
         "facts": facts or {},
     }
     partial = folder / f"run.{os.getpid()}.partial.json"
-    partial.write_text(json.dumps(content, indent=2) + "\n")
     try:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
         if anew:
             os.replace(partial, folder / OWNER)
         else:

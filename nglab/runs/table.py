@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -53,6 +53,10 @@ class RunRecord:
         """The configuration, whose keys are attributes."""
         return OmegaConf.create(self.settings)
 
+    def __repr__(self) -> str:
+        loss, rows = self.summary.get("final_test_loss"), len(self.columns["step"])
+        return f"RunRecord({self.folder}: {self.summary['status']}, {rows} rows, test loss {loss})"
+
 
 def read_run(folder: Path) -> RunRecord:
     """Read one run folder. A run still going, or killed, has a summary whose status is "unfinished".
@@ -74,6 +78,19 @@ def read_each(folders: Iterable[Path]) -> tuple[list[RunRecord], dict[Path, Inpu
         except InputError as error:
             damage[folder] = error
     return records, damage
+
+
+def whole_runs(paths: Sequence[Path], say: Callable[[str], object]) -> list[RunRecord]:
+    """The whole runs at or below `paths`; of the others is said what is wrong with them.
+
+    Raises InputError where there is no run, and what is wrong with one that was named itself.
+    """
+    records, damage = read_each(find_runs(paths))
+    for folder, error in damage.items():
+        if folder in paths:
+            raise error
+        say(f"left out: {error}")
+    return records
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

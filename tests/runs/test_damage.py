@@ -9,6 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+import nglab as ng
 from nglab import cli
 from nglab.errors import InputError
 from nglab.runs import table
@@ -162,6 +163,14 @@ def test_a_damaged_run_that_was_named_itself_is_refused(name, sound, capsys):
         assert cli.main([command, "damaged"]) == (2 if reason else 0)
         shown, said = capsys.readouterr()
         assert reason in said and bool(shown) != bool(reason)
+
+
+def test_python_warns_of_damaged_runs_and_takes_the_others(tree):
+    with pytest.warns(UserWarning, match="left out: runs/") as warned:
+        shown = ng.read_runs("runs")
+    assert len(warned) == len(tree) and len(shown) == 1 + len(DAMAGE) - len(tree)
+    with pytest.raises(InputError, match="summary"):
+        ng.read_run("runs/a list as summary")
 
 
 def test_check_says_of_each_run_what_it_is(tree, capsys):
