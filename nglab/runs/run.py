@@ -193,15 +193,15 @@ def write_rows(
         for record, row in new:
             record.take(row)
         sound = [k for k, (record, _) in enumerate(new) if not record.blown_up]
-        members = sound if len(sound) < len(going) else None
-        snapshot = partial(evaluation.snapshot, members)
+        blown_up = len(sound) < len(new)
+        snapshot = partial(evaluation.snapshot, sound if blown_up and sound else None)
         with keeper.saving_when_full(snapshot):
             for record, row in new:
                 record.write(row)
             if keeper.checkpoint.due(evaluation.examples_seen):
                 keeper.save(snapshot)
         shown.update(evaluation.step, describe(records))
-        if members is not None:
+        if blown_up:
             return snapshot() if sound else None
     return None
 
