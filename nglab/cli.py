@@ -1,5 +1,6 @@
 """The command line. A subcommand is a module of `nglab/commands`; nothing heavy is imported until one is run."""
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -8,6 +9,7 @@ from nglab import __version__
 from nglab.commands import commands, summaries
 from nglab.errors import InputError
 from nglab.memory import collect_rarely, keep_freed_memory
+from nglab.runs.signals import ending_by_exception, exit_status
 from nglab.settings.messages import near
 
 HELP = """\
@@ -30,10 +32,11 @@ examples:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 (a run failed), 2 (wrong input) or 130 (Ctrl-C)."""
+    """Run a command; its exit status: 0, 1 (a run failed), 2 (wrong input) or 128 + a signal (130: Ctrl-C)."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
     keep_freed_memory()
     collect_rarely()
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no error
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if command in ("-h", "--help"):
@@ -42,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         elif command == "--version":
             print(f"nglab {__version__}")
         elif command in commands():
-            return import_module(commands()[command]).command(arguments) or 0
+            with ending_by_exception():
+                return import_module(commands()[command]).command(arguments) or 0
         else:
             hint = near(command, list(commands()))
             raise InputError(f"{command}: no such command; {hint}")
@@ -52,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("nglab: interrupted", file=sys.stderr)
-        return 130
+        return exit_status(error)
     return 0

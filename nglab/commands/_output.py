@@ -18,6 +18,11 @@ def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
     ]
 
 
+def say(text: str) -> None:
+    """Beside what a command shows."""
+    print(f"nglab: {text}", file=sys.stderr)
+
+
 @contextmanager
 def with_preset(overrides: Sequence[str], command: str) -> Iterator[list[str]]:
     """preset=smoke as COMMAND=smoke: the presets of a command are the group of its name, and are named so in errors."""

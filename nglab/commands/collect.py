@@ -8,6 +8,7 @@ examples:
 import sys
 from pathlib import Path
 
+from nglab.commands._output import say
 from nglab.settings.dialect import read
 
 KEYS = {"out": "the CSV; default the terminal"}
@@ -17,7 +18,7 @@ def command(arguments: list[str]) -> None:
     given = read("collect", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
 
     from nglab.runs.many import collect
-    from nglab.runs.table import find_runs
+    from nglab.runs.table import whole_runs
 
-    table = collect(find_runs(map(Path, given.positions)))
+    table = collect(whole_runs([Path(folder) for folder in given.positions], say))
     table.to_csv(given.settings.get("out", sys.stdout), index=False)

@@ -40,6 +40,10 @@ class Work(Scratch):
         self.product = [by_columns(w) for w in params.batched]
 
 
+PI_WITHIN = 1e-4, 1e4
+"""The least and the greatest π, lest all of λ fall on one factor."""
+
+
 @dataclass
 class KroneckerState:
     """`batches` are those that the averages have taken in.
@@ -197,7 +201,9 @@ def by_columns(like: Tensor) -> Tensor:
 def pi_of(inputs: Tensor, errors: Tensor) -> Tensor:
     """π of the asymmetric damping, π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): `[layers, ..., n, n]` → `[layers, ...]`.
 
-    Of Martens & Grosse (2015), §6.3, which the conclusions of Bernacchia et al. (2018) ask for.
+    Of Martens & Grosse (2015), §6.3, which the conclusions of Bernacchia et al. (2018) ask for. Ours: π is 1 where a
+    trace is 0, as behind a dead layer, and never beyond `PI_WITHIN`.
     """
     on_inputs, on_errors = (a.diagonal(dim1=-2, dim2=-1).mean(-1) for a in (inputs, errors))
-    return (on_inputs / on_errors).sqrt()
+    alive = (on_inputs > 0) & (on_errors > 0)
+    return torch.where(alive, on_inputs / on_errors, 1).sqrt().clamp(*PI_WITHIN)

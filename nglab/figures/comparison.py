@@ -16,7 +16,7 @@ from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
-from nglab.runs.table import RunRecord, read_run
+from nglab.runs.table import RunRecord
 
 NAMES = ["arch.name", "optimizer.name"]
 LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
@@ -48,13 +48,13 @@ class Line:
 
 
 @style.styled
-def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
+def plot_runs(runs: Sequence[RunRecord], out: Path) -> list[Path]:
     """Draw `comparison`, and `learning_rates` where something was run at three or more; returns the files.
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
-    records = read_drawable(folders)
-    configs = [flatten(record.config) for record in records]
+    records = drawable(runs)
+    configs = [flatten(record.settings) for record in records]
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
     written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
@@ -67,17 +67,17 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
 
 
 @style.styled
-def compare_runs(folders: Sequence[Path]) -> Figure:
+def compare_runs(runs: Sequence[RunRecord]) -> Figure:
     """The picture `comparison`, for a notebook. Raises InputError where no run has a row yet."""
-    records = read_drawable(folders)
-    configs = [flatten(record.config) for record in records]
+    records = drawable(runs)
+    configs = [flatten(record.settings) for record in records]
     keys = differing_keys(configs)
     return comparison(group(records, configs, keys), keys)
 
 
-def read_drawable(folders: Sequence[Path]) -> list[RunRecord]:
+def drawable(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs that have rows; InputError where none has."""
-    records = [record for record in map(read_run, folders) if len(record.metrics)]
+    records = [record for record in runs if record.columns["step"]]
     if not records:
         raise InputError(
             "no run here has a row in its metrics.csv: plot once one has been evaluated"

@@ -98,12 +98,13 @@ def common_grid(runs: Sequence[pd.DataFrame], x: str) -> np.ndarray:
 
 def loss_at(run: pd.DataFrame, x: str, grid: np.ndarray) -> np.ndarray:
     """One run's test loss at the points `grid` of column `x`."""
-    finite = run[np.isfinite(run.test_loss) & (run.test_loss > 0)]
-    if finite.empty:
+    place, loss = run[x].to_numpy(dtype=float), run.test_loss.to_numpy(dtype=float)
+    shown = np.isfinite(loss) & (loss > 0)
+    if not shown.any():
         return np.full(len(grid), np.inf)
-    loss = np.exp(np.interp(grid, finite[x].astype(float), np.log(finite.test_loss.astype(float))))
-    diverged = not np.isfinite(run.test_loss.iloc[-1])
-    return np.where(diverged & (grid > finite[x].iloc[-1]), np.inf, loss)
+    found = np.exp(np.interp(grid, place[shown], np.log(loss[shown])))
+    diverged = not np.isfinite(loss[-1])
+    return np.where(diverged & (grid > place[shown][-1]), np.inf, found)
 
 
 def log_loss_axis(axes: Axes, limits: tuple[float, float], floors: Iterable[float]) -> None:

@@ -29,12 +29,18 @@ class Initialisation:
 class Training:
     """How long a run trains, and what is looked at on the way."""
 
-    passes: Annotated[float, Gt(0)] = setting("passes over the training set")
+    passes: Annotated[float, Gt(0)] = setting(
+        "passes over the training set: examples seen ÷ its size"
+    )
     eval_every_examples: Count | None = setting(
         "examples between two evaluations; null: a tenth of the training set"
     )
     checkpoint_every: Count | None = setting(
         "examples between two checkpoints, from which a killed run goes on; null: none"
+    )
+    resume: Literal["ask", "anyway", "anew"] = setting(
+        "a stopped run that does not go on of itself, being of other versions or its checkpoint damaged: refused,"
+        " gone on with all the same, or begun anew"
     )
     average: Share | None = setting(
         "share of the average of the iterates that a step keeps; null: none is kept"

@@ -31,6 +31,7 @@ from nglab.settings.composing import conf_dir, explain
 from nglab.sweeps.job import HERE, JobCallbacks, job_folder
 from nglab.sweeps.preflight import check_folder, check_jobs, check_machine
 from nglab.sweeps.shared_composing import SharedConfigLoader
+from nglab.sweeps.workers import passing_on
 
 
 def run_command(arguments: list[str]) -> list[Path]:
@@ -163,7 +164,8 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
             may_begin(job.folder, job.config.described(), again)
         callbacks.on_multirun_start(config=cfg, config_name=name)
         task_overrides = list(cfg.hydra.overrides.task)
-        run_and_report(lambda: sweeper.sweep(arguments=task_overrides))
+        with passing_on([job.folder for job in jobs]):
+            run_and_report(lambda: sweeper.sweep(arguments=task_overrides))
         callbacks.on_multirun_end(config=cfg, config_name=name)
     return [job.folder for job in jobs]
 

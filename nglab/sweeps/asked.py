@@ -26,6 +26,7 @@ from nglab.settings.composing import compose_one, explain, without_hydra
 from nglab.sweeps.application import hydra_for
 from nglab.sweeps.job import Job, JobCallbacks, sweep_job
 from nglab.sweeps.preflight import check_folder, check_machine
+from nglab.sweeps.workers import passing_on
 
 QUIET = ["hydra.job_logging.root.handlers=[file]", "hydra.hydra_logging.root.handlers=[]"]
 """A job's log goes to its folder alone, and the launcher's nowhere."""
@@ -62,7 +63,9 @@ class Asked:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.callbacks.train, config=self.sweep
         )
-        for done in launcher.launch([list(job.overrides) for job in left], initial_job_idx=0):
+        with passing_on([job.folder for job in left]):
+            returns = launcher.launch([list(job.overrides) for job in left], initial_job_idx=0)
+        for done in returns:
             _ = done.return_value  # raises what the job raised
 
 

@@ -18,8 +18,10 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.full_disk import full_disk
 from nglab.runs.ownership import finished, may_begin, take
 from nglab.sweeps.hydra_files import write_hydra_files
+from nglab.sweeps.workers import end_with_launcher
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -81,6 +83,7 @@ class JobCallbacks(Callbacks):
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
+        end_with_launcher()
         with reported():
             self.begin(self.check(config))
             write_hydra_files(config)
@@ -120,7 +123,12 @@ def reported() -> Iterator[None]:
     except InputError as error:
         print(f"nglab: {error}", file=sys.stderr)
         sys.exit(2)
+    except RunFailed:
+        raise
     except Exception as error:
+        if full := full_disk(error):
+            log.error("%s: with room again, the same goes on", full)
+            raise RunFailed(full) from error
         log.exception("the run failed")
         raise RunFailed(f"{type(error).__name__}: {error}") from error
 

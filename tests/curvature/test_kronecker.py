@@ -105,6 +105,14 @@ def test_pi_is_of_means_of_the_diagonals():
     assert_close(pi_of(4 * torch.eye(3)[None], torch.eye(7)[None]), torch.tensor([2.0]))
 
 
+@pytest.mark.parametrize(("on_inputs", "on_errors", "pi"), [
+    (0, 1, 1), (1, 0, 1), (0, 0, 1), (1e9, 1, 1e4), (1, 1e9, 1e-4), (4, 1, 2),
+])  # fmt: skip
+def test_pi_is_one_behind_a_dead_layer_and_bounded(on_inputs, on_errors, pi):
+    identity = torch.eye(3, dtype=torch.float64)[None]
+    assert_close(pi_of(on_inputs * identity, on_errors * identity).item(), float(pi))
+
+
 @NAMES
 def test_pi_splits_the_damping(name):
     network = NETWORKS[name]

@@ -94,11 +94,11 @@ def test_a_sweep_over_rates_gives_both_pictures(write_run: WriteRun, tmp_path: P
         for seed in range(2)
     ]
     folders.append(write_run("lost", [4.0, INF], {"optimizer.lr": 1.0}, status="diverged"))
-    files = plot_runs(folders, tmp_path / "out")
+    files = plot_runs([*map(read_run, folders)], tmp_path / "out")
     expected = ["comparison.png", "comparison.pdf", "learning_rates.png", "learning_rates.pdf"]
     assert [file.name for file in files] == expected
     assert all(file.stat().st_size > 1000 for file in files)
-    assert plot_runs(folders, tmp_path / "out") == files
+    assert plot_runs([*map(read_run, folders)], tmp_path / "out") == files
 
 
 def test_methods_each_at_its_own_rate_give_the_comparison_alone(
@@ -108,7 +108,7 @@ def test_methods_each_at_its_own_rate_give_the_comparison_alone(
         write_run(name, [4.0, lr], {"optimizer.lr": lr, "optimizer.name": name})
         for name, lr in (("adam", 0.001), ("soap", 0.003), ("sgd", 0.1), ("ngd", 1.0))
     ]
-    files = plot_runs(folders, tmp_path / "out")
+    files = plot_runs([*map(read_run, folders)], tmp_path / "out")
     assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
 
 
@@ -116,12 +116,12 @@ def test_methods_each_at_its_own_rate_give_the_comparison_alone(
 def test_one_run_gives_the_comparison_alone(
     losses: list[float], write_run: WriteRun, tmp_path: Path
 ) -> None:
-    files = plot_runs([write_run("0", losses)], tmp_path)
+    files = plot_runs([read_run(write_run("0", losses))], tmp_path)
     assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
 
 
 def test_runs_without_rows_are_left_out_or_refused(write_run: WriteRun, tmp_path: Path) -> None:
     empty = write_run("empty", [], status="failed")
     with pytest.raises(InputError, match="no run here has a row"):
-        plot_runs([empty], tmp_path)
-    assert plot_runs([empty, write_run("0", [4.0, 1.0])], tmp_path)
+        plot_runs([read_run(empty)], tmp_path)
+    assert plot_runs([*map(read_run, (empty, write_run("0", [4.0, 1.0])))], tmp_path)
