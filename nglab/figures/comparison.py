@@ -15,8 +15,10 @@ from nglab.errors import InputError
 from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.runs.many import describe, differing_keys, flatten
+from nglab.runs.outputs import check_folder
 from nglab.runs.table import RunRecord, read_run
 
+PICTURES, FORMATS = ("comparison", "learning_rates"), ("png", "pdf")
 NAMES = ["arch.name", "optimizer.name"]
 LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
 
@@ -52,6 +54,7 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
+    check_folder(out, *(f"{name}.{kind}" for name in PICTURES for kind in FORMATS))
     records = [record for record in map(read_run, folders) if len(record.metrics)]
     if not records:
         raise InputError(
@@ -60,12 +63,12 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
     configs = [flatten(record.config) for record in records]
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
-    written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
+    written = draw_comparison(group(records, configs, keys), keys, out / PICTURES[0])
     final = final_losses(records, configs, [key for key in keys if key != "optimizer.lr"])
     if final.groupby("label").learning_rate.nunique().max() >= 3:
         floors = positive(record.summary.get("minimum_loss") for record in records)
         heading = title(configs[0], keys)
-        written += draw_learning_rates(final, floors, heading, out / "learning_rates")
+        written += draw_learning_rates(final, floors, heading, out / PICTURES[1])
     return written
 
 
@@ -124,7 +127,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
     right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
-    return style.save(figure, stem, ("png", "pdf"))
+    return style.save(figure, stem, FORMATS)
 
 
 def looks(lines: Sequence[Line], keys: Sequence[str]) -> list[dict[str, Any]]:
@@ -185,4 +188,4 @@ def draw_learning_rates(
     axes.set_title(heading, loc="left", pad=12)
     if any(axes.get_legend_handles_labels()[1]):
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
-    return style.save(figure, stem, ("png", "pdf"))
+    return style.save(figure, stem, FORMATS)

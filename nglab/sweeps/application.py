@@ -13,7 +13,7 @@ from typing import Any, cast
 from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser, run_and_report
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,10 +26,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain
-from nglab.sweeps.job import HERE, JobCallbacks, job_folder
-from nglab.sweeps.preflight import check_folder, check_jobs, check_machine
+from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
+from nglab.sweeps.preflight import check_jobs, check_machine
 from nglab.sweeps.shared_composing import SharedConfigLoader
 
 
@@ -44,6 +45,9 @@ def run_command(arguments: list[str]) -> None:
             obey(args, parser)
         else:
             rerun(args)
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error, args.overrides, args.config_name or "config")) from error
     finally:
@@ -139,9 +143,9 @@ def run_one(hydra: Hydra, name: str, overrides: list[str]) -> None:
     check_machine([config])
     callbacks.on_run_start(config=cfg, config_name=name)
     context = HydraContext(hydra.config_loader, callbacks)
-    done = run_and_report(lambda: run_job(callbacks.train, cfg, "hydra.run.dir", None, context))
+    done = run_job(callbacks.train, cfg, "hydra.run.dir", None, context)
     callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
-    run_and_report(lambda: done.return_value)  # raises what the job raised
+    _ = done.return_value  # raises what the job raised
 
 
 def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
@@ -164,7 +168,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
             may_begin(job.folder, job.config.described(), again)
         callbacks.on_multirun_start(config=cfg, config_name=name)
         task_overrides = list(cfg.hydra.overrides.task)
-        run_and_report(lambda: sweeper.sweep(arguments=task_overrides))
+        sweeper.sweep(arguments=task_overrides)
         callbacks.on_multirun_end(config=cfg, config_name=name)
 
 
@@ -178,4 +182,4 @@ def rerun(args: Namespace) -> None:
 
     callbacks = JobCallbacks()
     callbacks.begin(check(cfg))
-    run_and_report(lambda: callbacks.train(cfg))
+    callbacks.train(cfg)

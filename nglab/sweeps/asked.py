@@ -21,11 +21,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, finished, may_begin
 from nglab.settings.composing import compose_one, explain, without_hydra
 from nglab.sweeps.application import hydra_for
 from nglab.sweeps.job import Job, JobCallbacks, sweep_job
-from nglab.sweeps.preflight import check_folder, check_machine
+from nglab.sweeps.preflight import check_machine
 
 QUIET = ["hydra.job_logging.root.handlers=[file]", "hydra.hydra_logging.root.handlers=[]"]
 """A job's log goes to its folder alone, and the launcher's nowhere."""

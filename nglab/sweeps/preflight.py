@@ -1,7 +1,6 @@
 """What is checked of every job before the first one starts."""
 
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -12,6 +11,7 @@ from omegaconf import DictConfig
 
 from nglab.errors import InputError
 from nglab.runs.device import check_device
+from nglab.runs.outputs import check_folder
 from nglab.sweeps.job import Job, one_at_a_time, sweep_job
 
 if TYPE_CHECKING:
@@ -55,12 +55,3 @@ def check_machine(configs: list["Config"]) -> None:
         check_device(device, cuda_graph)
     for data in {config.data for config in configs}:
         data.verify()
-
-
-def check_folder(folder: Path) -> None:
-    """InputError where `folder` cannot be made."""
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        TemporaryFile(dir=nearest).close()  # nameless: nothing is left
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {nearest}: {error.strerror}") from error
