@@ -32,10 +32,9 @@ def check_folder(folder: Path, *files: str) -> None:
         with TemporaryFile(dir=nearest, buffering=0) as file:  # nameless: nothing is left
             file.write(PROBE)
     except OSError as error:
+        what = f"{shown(place)} cannot be made: " if nearest != place else ""
         right = "give a folder that can be written to"
-        raise InputError(
-            f"out: {shown(place)} cannot be made: {shown(nearest)}: {error.strerror}; {right}"
-        ) from error
+        raise InputError(f"out: {what}{shown(nearest)}: {error.strerror}; {right}") from error
     for name in files:
         if os.path.isdir(folder / name):
             raise InputError(f"out: {folder / name} is a folder, not a file: choose another out")

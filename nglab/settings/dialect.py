@@ -58,7 +58,7 @@ def read(
         elif key not in keys and not more_keys:
             raise InputError(f"{key}: no such key; {near(key, list(keys))}")
         elif not value:
-            raise InputError(f"{word}: must be {key}=VALUE")
+            raise InputError(f"{word}: must be {key}=VALUE{meant(keys.get(key))}")
         else:
             settings[key] = value
     most = 0 if not positions else len(found) if positions.endswith("...") else 1
@@ -71,6 +71,10 @@ def read(
     return Arguments(found, settings)
 
 
+def meant(meaning: str | None) -> str:
+    return f", {meaning}" if meaning else ""
+
+
 def words(arguments: Sequence[str]) -> Iterator[str]:
     """`--key value` and `--key=value` as `key=value`; the rest as it is."""
     rest = iter(arguments)
@@ -80,6 +84,11 @@ def words(arguments: Sequence[str]) -> Iterator[str]:
             yield word if "=" in word else f"{word}={next(rest, '')}"
         else:
             yield word
+
+
+def quoted(text: object) -> str:
+    """As a value in Hydra's grammar, where a backslash stands for itself unless a quote follows."""
+    return "'" + str(text).replace("'", "\\'") + "'"
 
 
 def usage_line(command: str, keys: Mapping[str, str], positions: str) -> str:

@@ -30,8 +30,8 @@ from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain
 from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
-from nglab.sweeps.preflight import check_jobs, check_machine
-from nglab.sweeps.shared_composing import SharedConfigLoader
+from nglab.sweeps.preflight import check_choices, check_jobs, check_machine
+from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 
 
 def run_command(arguments: list[str]) -> None:
@@ -61,6 +61,7 @@ def obey(args: Namespace, parser: ArgumentParser) -> None:
         raise InputError("give only one of --run, --multirun, --cfg, --info, --shell-completion")
     if args.resolve and not (args.cfg or args.help):
         raise InputError("--resolve: only with --cfg or --help")
+    check_choices(args.overrides)
     hydra, name = hydra_for(args), args.config_name or "config"
     if args.help:
         hydra.app_help(name, parser, args)
@@ -167,8 +168,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
             again = cfg.hydra.launcher._target_ in HERE
             may_begin(job.folder, job.config.described(), again)
         callbacks.on_multirun_start(config=cfg, config_name=name)
-        task_overrides = list(cfg.hydra.overrides.task)
-        sweeper.sweep(arguments=task_overrides)
+        sweeper.sweep(arguments=as_given(cfg.hydra.overrides.task))
         callbacks.on_multirun_end(config=cfg, config_name=name)
 
 

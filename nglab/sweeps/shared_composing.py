@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 
 class Kept:
@@ -95,7 +95,7 @@ class SharedConfigLoader(ConfigLoaderImpl):
         compose, others = super().load_configuration, (config_name, *arguments[2:])
 
         def anew() -> tuple[list[str], set[str], DictConfig]:
-            cfg = hands_off(compose(*arguments))
+            cfg = as_ours(compose(*arguments))
             return overrides, set(map(str, cfg.hydra.runtime.choices)), cfg
 
         parsed = self.parse(overrides)
@@ -169,6 +169,33 @@ def varied(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> D
     cfg.hydra.job.override_dirname = get_overrides_dirname(
         task, how.exclude_keys, how.item_sep, how.kv_sep
     )
+    return cfg
+
+
+def as_ours(cfg: DictConfig) -> DictConfig:
+    """`cfg` as Hydra composed it, with our launcher, and with its folders left to us."""
+    return sequential_by_default(hands_off(cfg))
+
+
+def as_given(overrides: ListConfig) -> list[str]:
+    """Overrides as the command line has them: `${…}` in one is resolved where it will stand, not in the list."""
+    words: Any = OmegaConf.to_container(overrides, resolve=False)
+    return list(map(str, words))
+
+
+SEQUENTIAL, LAUNCHER = "hydra_plugins.nglab_launcher.Sequential", "hydra/launcher"
+
+
+def sequential_by_default(cfg: DictConfig) -> DictConfig:
+    """`cfg` with our launcher in place of Hydra's, where neither the command line nor a file chose one.
+
+    An `override` in `config.yaml` would stand before one in a file that the command line adds.
+    """
+    words = as_given(cfg.hydra.overrides.hydra)
+    named = any(word.partition("=")[0].endswith(LAUNCHER) for word in words)
+    if cfg.hydra.runtime.choices.get(LAUNCHER) == "basic" and not named:
+        cfg.hydra.launcher._target_ = SEQUENTIAL
+        cfg.hydra.runtime.choices[LAUNCHER] = "sequential"
     return cfg
 
 
