@@ -15,7 +15,11 @@ def command(arguments: list[str]) -> None:
 
     from nglab.runs.many import list_runs
 
-    table = list_runs(Path(*given.positions or ["outputs"]))
+    root = Path(*given.positions or ["outputs"])
+    if not given.positions and not any(root.rglob("metrics.csv")):
+        print("no runs yet: `nglab run` leaves its first one below outputs")
+        return
+    table = list_runs(root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
         print(line, folder)

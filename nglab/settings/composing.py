@@ -23,9 +23,7 @@ def conf_dir() -> Path:
     return repository if (repository / "config.yaml").is_file() else package / "conf"
 
 
-def compose(
-    overrides: list[str], name: str = "config", keys: Collection[str] = ()
-) -> DictConfig:
+def compose(overrides: list[str], name: str = "config", keys: Collection[str] = ()) -> DictConfig:
     """`conf/<name>.yaml` under `overrides`, resolved; InputError for what cannot be composed.
 
     `keys`: what a message proposes beside the configuration's.

@@ -68,7 +68,7 @@ def obey(args: Namespace, parser: ArgumentParser) -> None:
     elif args.hydra_help:
         hydra.hydra_help(name, parser, args)
     elif args.cfg:
-        hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        show_cfg(hydra, name, args)
     elif args.shell_completion:
         hydra.shell_completion(name, args.overrides)
     elif args.info:
@@ -77,6 +77,16 @@ def obey(args: Namespace, parser: ArgumentParser) -> None:
         sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
     else:
         run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+
+
+def show_cfg(hydra: Hydra, name: str, args: Namespace) -> None:
+    """Show the configuration; a wrong one is shown too, and then refused."""
+    cfg = hydra.compose_config(name, args.overrides, RunMode.RUN)
+    if args.package and OmegaConf.select(cfg, args.package) is None:
+        raise InputError(f"--package={args.package}: no such part of the configuration")
+    hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+    if args.cfg != "hydra":
+        JobCallbacks().check(cfg)
 
 
 class Application(Hydra):
@@ -94,7 +104,7 @@ class Application(Hydra):
         values = cast(dict[str, Any], OmegaConf.to_container(cfg))
         return Template(help_cfg.template).substitute(
             APP_CONFIG_GROUPS=self.format_config_groups(
-                lambda group: not group.startswith("hydra")
+                lambda group: group.partition("/")[0] in values
             ),
             KEYS=as_text(list(rows(Config, values))),
         )

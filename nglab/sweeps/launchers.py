@@ -103,7 +103,12 @@ class Stacked(Sequential):
     def __init__(
         self, memory_gib: float, cache_mib: float | None, processes: int | None, alone: bool
     ) -> None:
-        given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes, "alone": alone}
+        given = {
+            "memory_gib": memory_gib,
+            "cache_mib": cache_mib,
+            "processes": processes,
+            "alone": alone,
+        }
         for key, value in given.items():
             value_of(OPTIONS[key], value, f"hydra.launcher.{key}")
         self.memory = memory_gib * 2**30

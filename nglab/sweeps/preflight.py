@@ -24,7 +24,10 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     """Every job of a sweep is right, and gets a folder of its own, which can be made."""
     params = cfg.hydra.sweeper.get("params") or {}
     basic = str(cfg.hydra.sweeper._target_).endswith(BasicSweeper.__name__)
-    asked = [*(f"{key}={value}" for key, value in params.items()), *as_given(cfg.hydra.overrides.task)]
+    asked = [
+        *(f"{key}={value}" for key, value in params.items()),
+        *as_given(cfg.hydra.overrides.task),
+    ]
     jobs: list[Job] = []
     folders: set[Path] = set()
     for number, overrides in enumerate(expand(asked, context.config_loader, basic)):
@@ -55,7 +58,9 @@ def expand(
             raise InputError(f"{o.input_line}: no value; a sweep needs one or more")
         if o.is_interval_sweep() and basic:
             values = f"give values, such as {o.key_or_group}=1,2,3, or a hydra/sweeper that draws"
-            raise InputError(f"{o.input_line}: Hydra's own sweeper draws from no interval; {values}")
+            raise InputError(
+                f"{o.input_line}: Hydra's own sweeper draws from no interval; {values}"
+            )
     known = [o for o in parsed if o.is_discrete_sweep() or not o.is_sweep_override()]
     (jobs,) = BasicSweeper.split_arguments(known, max_batch_size=None)
     return jobs
