@@ -11,7 +11,6 @@ from string import Template
 from typing import Any, cast
 
 from hydra import version
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
@@ -30,7 +29,7 @@ from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain
 from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
-from nglab.sweeps.preflight import check_choices, check_jobs, check_machine
+from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 
 
@@ -170,7 +169,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
     sweeper = Plugins.instance().instantiate_sweeper(
         config=cfg, hydra_context=context, task_function=callbacks.train
     )
-    if isinstance(sweeper, BasicSweeper):  # all of whose jobs have been composed
+    if is_basic(cfg):  # all of whose jobs have been composed; its class has been loaded twice
         sweeper.validate_batch_is_legal = lambda batch: None  # type: ignore[method-assign]
     place.mkdir(parents=True, exist_ok=True)
     with alone_in(place):

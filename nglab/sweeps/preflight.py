@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     """Every job of a sweep is right, and gets a folder of its own, which can be made."""
     params = cfg.hydra.sweeper.get("params") or {}
-    basic = str(cfg.hydra.sweeper._target_).endswith(BasicSweeper.__name__)
     asked = [
         *(f"{key}={value}" for key, value in params.items()),
         *as_given(cfg.hydra.overrides.task),
     ]
     jobs: list[Job] = []
     folders: set[Path] = set()
-    for number, overrides in enumerate(expand(asked, context.config_loader, basic)):
+    for number, overrides in enumerate(expand(asked, context.config_loader, is_basic(cfg))):
         job = sweep_job(context, cfg, number, overrides)
         if job.folder in folders:
             raise InputError(
@@ -42,6 +41,11 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     if one_at_a_time(cfg.hydra.launcher._target_):
         check_machine([job.config for job in jobs])
     return jobs
+
+
+def is_basic(cfg: DictConfig) -> bool:
+    """Whether the sweeper is Hydra's own."""
+    return str(cfg.hydra.sweeper._target_).endswith(BasicSweeper.__name__)
 
 
 def expand(

@@ -104,7 +104,10 @@ class SharedConfigLoader(ConfigLoaderImpl):
         first, groups, cfg = self.composed.get((*others, *form), anew)
         if groups & {o.key_or_group for o in own}:  # of a search path that the overrides name
             first, _, cfg = self.composed.get((*others, *overrides), anew)
-        return cfg if first == overrides else varied(cfg, own, parsed)
+        if first != overrides:
+            there = set(first)
+            vary(cfg, [o for o in own if o.input_line not in there], parsed)
+        return cfg
 
     def is_group(self, key: str) -> bool:
         """Whether it is a folder of options."""
@@ -159,17 +162,23 @@ def is_single(override: Override) -> bool:
     )
 
 
-def varied(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> DictConfig:
-    """`cfg`, composed for another job of the form, with its `own` values, as Hydra's loader would set them."""
+def vary(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> None:
+    """Give `cfg`, composed for another job of the form, the values that differ, as Hydra's loader would set them."""
     ConfigLoaderImpl._apply_overrides_to_config(own, cfg)
     task = [o for o in overrides if not o.is_hydra_override()]
-    cfg.hydra.overrides.task = [o.input_line for o in task]
-    cfg.hydra.overrides.hydra = [o.input_line for o in overrides if o.is_hydra_override()]
+    update(cfg.hydra.overrides.task, [o.input_line for o in task])
+    update(cfg.hydra.overrides.hydra, [o.input_line for o in overrides if o.is_hydra_override()])
     how = cfg.hydra.job.config.override_dirname
     cfg.hydra.job.override_dirname = get_overrides_dirname(
         task, how.exclude_keys, how.item_sep, how.kv_sep
     )
-    return cfg
+
+
+def update(there: ListConfig, words: list[str]) -> None:
+    """Set those words that differ; jobs of one form have equally many."""
+    for i, (old, new) in enumerate(zip(as_given(there), words, strict=True)):
+        if old != new:
+            there[i] = new
 
 
 def as_ours(cfg: DictConfig) -> DictConfig:
