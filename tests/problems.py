@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nglab.curvature.damping.constant_damping import ConstantDamping
 from nglab.curvature.damping.damping_rule import DampingRule
 from nglab.curvature.damping.levenberg_marquardt import LevenbergMarquardt
 from nglab.curvature.kronecker import Kronecker
@@ -15,6 +16,7 @@ from nglab.optimizers.ngd import NGD
 from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.steps.paper import Paper
+from nglab.settings.checked import altered
 
 NETWORKS = {
     "square": Network((4, 4, 4, 4)),
@@ -58,8 +60,14 @@ def task_of(network: Network, input_moment: Tensor | None = None) -> Task:
 
 
 def levenberg_marquardt(initial, least=1e-8) -> LevenbergMarquardt:
-    """Eq. 21."""
-    return LevenbergMarquardt(initial, least, factor=1.5, interval=1)
+    """Eq. 21; λ may be 0 here, which is a limit."""
+    rule = LevenbergMarquardt(1.0, 0.0, factor=1.5, interval=1)
+    return altered(rule, {"initial": initial, "min": least})
+
+
+def constant_damping(initial) -> ConstantDamping:
+    """λ may be 0 here, which is a limit."""
+    return altered(ConstantDamping(1.0), {"initial": initial})
 
 
 def kronecker(
@@ -70,7 +78,7 @@ def kronecker(
 
 
 def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
-    """The paper's method, less what is changed of it; `damping` is λ₀ of Eq. 21, or another rule."""
+    """The paper's method, less what is changed of it; `damping` is λ₀ of Eq. 21, or another rule. α may be any."""
     rule = damping if isinstance(damping, DampingRule) else levenberg_marquardt(damping)
     settings = {
         "lr": 1.0,
@@ -82,7 +90,7 @@ def natural_gradient(batch_size: int, damping=1e-2, **changes) -> NGD:
         "damping": rule,
         "step_rule": Paper(),
     }
-    return NGD(**settings | changes)
+    return altered(NGD(**settings | changes | {"lr": 1.0}), {"lr": changes.get("lr", 1.0)})
 
 
 def replicas(network: Network, count: int) -> tuple[list[Layers], Layers]:

@@ -1,9 +1,9 @@
 """What the documents say is what the code says."""
 
 import re
-import sys
 from pathlib import Path
 
+import pages
 import pytest
 
 from nglab import cli
@@ -19,11 +19,6 @@ def test_the_table_of_settings_is_that_of_the_classes() -> None:
     assert text == document(), "python scripts/document_settings.py writes it anew"
 
 
-def forget_mine() -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        del sys.modules[name]
-
-
 @pytest.mark.usefixtures("in_process")
 def test_the_readmes_method_trains(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
@@ -35,13 +30,13 @@ def test_the_readmes_method_trains(tmp_path: Path) -> None:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block)
-    forget_mine()
+    pages.forget_mine()
     small = ["arch.widths=[5,5]", "data.train_examples=200", "train.passes=2", "out=there"]
     command = ["run", "--config-dir", "mine", "optimizer=signed", "optimizer.keep=0.95"]
     assert cli.main([*command, *small]) == 0
     losses = read_run(Path("there")).metrics.test_loss
     assert losses.iloc[-1] < losses.iloc[0]
-    forget_mine()
+    pages.forget_mine()
 
 
 def test_the_readme_names_every_option() -> None:

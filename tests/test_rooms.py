@@ -26,6 +26,7 @@ TIERS = [
     {"sweeps"},
     {"figures", "claims", "bench"},
     {"commands"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
@@ -91,8 +92,8 @@ METHODS = {
     for node in ast.parse(file.read_text()).body
     if isinstance(node, ast.ClassDef)
 }
-KINDS = {"Operator", "SecondMoment"}
-"""What a matrix may be given as: not methods."""
+KINDS = {"Operator", "SecondMoment", "DataSource", "Dataset"}
+"""What a matrix or examples may be given as: not methods."""
 
 
 @pytest.mark.parametrize("room", ["settings", "training", "runs", "sweeps"])

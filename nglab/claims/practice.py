@@ -22,6 +22,7 @@ from nglab.optimizers.optimizer import Task
 from nglab.optimizers.schedules.constant import Constant
 from nglab.optimizers.steps.paper import Paper
 from nglab.randomness import stream
+from nglab.settings.checked import altered
 from nglab.training.loop import train
 from nglab.training.problem import Problem
 
@@ -58,7 +59,7 @@ def ngd_step(
         metric=Kronecker(
             average=0.0, refresh=1, measure=1, split="equal", sides="both", solver=Cholesky()
         ),
-        damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
+        damping=starting_at(damping),
         step_rule=Paper(),
     )
     state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [rng(seed)])
@@ -171,8 +172,8 @@ def predicted_decrease() -> Result:
         batch_size=EXAMPLES,
         schedule=Constant(warm_up=0),
         form="eq16",
-        cutoff=1e-7,
-        damping=LevenbergMarquardt(0.0, 0.0, factor=1.5, interval=1),
+        cutoff=1e-6,
+        damping=starting_at(0.0),
     )
     state = optimizer.init(Task(network, Gaussian(), 1), params, lambda purpose: [])
     _, state = optimizer.step(params, state, x, y)
@@ -235,6 +236,12 @@ def few_samples() -> Result:
     return Result(checks, draw)
 
 
+def starting_at(damping: float) -> LevenbergMarquardt:
+    """Eq. 21 from λ, which may be 0 here, as a limit."""
+    rule = LevenbergMarquardt(1.0, 0.0, factor=1.5, interval=1)
+    return altered(rule, {"initial": damping})
+
+
 def exact_step(damping: float) -> Tensor:
     """Eq. 20 with Λ̃_i = B_iᵀB_i (Eq. 14), which is K = ∞."""
     params, x, y = params_and_batch(NETWORK)
@@ -244,8 +251,8 @@ def exact_step(damping: float) -> Tensor:
         batch_size=EXAMPLES,
         schedule=Constant(warm_up=0),
         form="eq16",
-        cutoff=1e-7,
-        damping=LevenbergMarquardt(damping, 0.0, factor=1.5, interval=1),
+        cutoff=1e-6,
+        damping=starting_at(damping),
     )
     before = flatten(params)
     state = optimizer.init(Task(NETWORK, Gaussian(), 1), params, lambda purpose: [])

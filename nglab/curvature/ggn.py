@@ -4,11 +4,13 @@ With f replaced by its linearisation at θ, the Hessian of the loss is G. It equ
 parameters of an exponential family, and is positive semi-definite where L is convex in z.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from nglab.curvature.operator import Operator
+from nglab.likelihoods.given_targets import GAUSSIAN, given_likelihood, given_targets
 from nglab.likelihoods.likelihood import Likelihood
-from nglab.networks.layers import Layers
 from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
 
@@ -46,12 +48,33 @@ class LinearisedGGN(Operator):
 
 
 class GGN(LinearisedGGN):
-    """G = (1/M) Σ Jᵀ H_L J at inputs x `[..., M, n_0]` and targets y `[..., M, n_L]`.
+    """G = (1/M) Σ Jᵀ H_L J, the generalised Gauss-Newton matrix `[P, P]` of the loss h = (1/M) Σ L(y, f(x, θ)).
 
-    A product is a linearised forward pass, H_L, and a backward pass (Schraudolph 2002).
+    J `[n_L, P]` is the Jacobian of z = f(x, θ) and H_L = ∂²L/∂z² the Hessian of −log r(y|z), at inputs x `[..., M,
+    n_0]` and targets y `[..., M, n_L]`, or classes `[..., M]` as whole numbers. G is of the mean loss over the M
+    examples (in its unit, over the square of the parameters'). `likelihood` is an object or a name, `Gaussian()` where
+    it is left out. `g @ v` and `g.to_dense()` are as those of `Fisher`, which G equals for exponential families in
+    their natural parameters; a product is a linearised forward pass, H_L, and a backward pass.
+
+    Raises InputError where `params`, `x`, `y` or v has another shape, dtype or device than it must have.
+
+    Source: Martens (2014), Eq. 2; the products: Schraudolph (2002).
+
+    >>> import torch
+    >>> network, x, y = Network([2, 1]), torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.ones(2, 1)
+    >>> GGN(network, [torch.zeros(1, 2)], x, y).to_dense()
+    tensor([[5., 1.],
+            [1., 2.]])
     """
 
     def __init__(
-        self, network: Network, params: Layers, x: Tensor, y: Tensor, likelihood: Likelihood
+        self,
+        network: Network,
+        params: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        likelihood: Likelihood | str = GAUSSIAN,
     ) -> None:
-        super().__init__(Linearised.at(network, params, x), y, likelihood)
+        linearised, density = Linearised.at(network, params, x), given_likelihood(likelihood)
+        targets = given_targets(y, linearised.activations.output, density)
+        super().__init__(linearised, targets, density)

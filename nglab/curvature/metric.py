@@ -1,6 +1,6 @@
 """A curvature matrix C as a preconditioner: what turns the gradient G into the direction (C + λI)⁻¹ G."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,11 @@ from torch import Tensor
 
 from nglab.curvature.batch import Batch
 from nglab.networks.layers import Layers
+from nglab.settings.checked import Settings
 
 
 @dataclass(frozen=True)
-class Metric(ABC):
+class Metric(Settings):
     """C and its settings; what it keeps between steps is the state that `init` makes.
 
     A step calls `update_`, `invert_` and `multiply_`, in this order.
@@ -33,7 +34,7 @@ class Metric(ABC):
         """Whether a CUDA graph may hold a step: no decision that changes from step to step is made in Python."""
         return True
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raise InputError where the settings at `key` do not go with the rest of the run."""
 
     @abstractmethod

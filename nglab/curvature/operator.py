@@ -1,18 +1,25 @@
 """What every curvature matrix is: a symmetric P × P operator that is applied and never stored.
 
 Vectors are `[P]`, several at once `[..., P, k]` with the replicas in front; P counts all parameters, as `to_vector`
-lays them out. Every matrix is scaled as the loss: a mean over examples.
+lays them out. A vector may also be given by layer, as `Layers` or a list of V_i `[..., n_i, m_i]`. Every matrix is
+scaled as the loss: a mean over examples.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
+from nglab.networks.given import as_tensor, given_params, given_tensor, name_of
 from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.network import Network
+
+Vector = Any
+"""A tensor `[P]` or `[..., P, k]`, `Layers`, or a list of V_i: a product is what its vector is."""
 
 
 class Operator(ABC):
@@ -34,11 +41,26 @@ class Operator(ABC):
         parameters = sum(rows * columns for rows, columns in self.network.shapes)
         return *self.params.leading, parameters, parameters
 
-    def __matmul__(self, v: Tensor) -> Tensor:
-        """C v, shaped as v."""
+    def __matmul__(self, v: Vector) -> Vector:
+        """C v, as v is: a vector, several as columns, `Layers` or a list; InputError where v is none of these."""
+        if isinstance(v, Sequence):
+            return self._by_layer(v)
+        v = as_tensor(v, "v")
+        like, parameters = self.params[0], self.shape[-1]
         if v.dim() == 1:
+            v = given_tensor(v, "v", [parameters], like)
             return (self @ v.unsqueeze(-1)).squeeze(-1)
+        v = given_tensor(v, "v", ["...", parameters, "k"], like)
         return to_vector(self.multiply(from_vector(self.network, v.mT))).mT
+
+    def _by_layer(self, v: Sequence[Tensor]) -> Sequence[Tensor]:
+        layers = given_params(self.network, v, "v")
+        product = [d.squeeze(-3) for d in self.multiply([w.unsqueeze(-3) for w in layers])]
+        return Layers.of(self.network, product) if isinstance(v, Layers) else product
+
+    def __repr__(self) -> str:
+        """`Fisher([44, 44], float64)`."""
+        return f"{type(self).__name__}({list(self.shape)}, {name_of(self.params[0].dtype)})"
 
     def to_dense(self) -> Tensor:
         """C as a matrix `[..., P, P]`: for tests and small networks."""

@@ -8,7 +8,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples as rows: x `[D, N, n_0]`, y `[D, N, n_L]` for D distinct data sets (one, but in a stack)."""
+    """Examples as rows: x `[D, N, n_0]`, y `[D, N, n_L]` for D distinct data sets (one, but in a stack).
+
+    In Python also x `[N, n_0]` and y `[N, n_L]`, as `nglab.dataset` gives them and `nglab.train` takes them, in
+    whatever unit: the loss is a mean over the N rows, y ≈ f(x). It holds what it is given; `train` raises InputError
+    where that does not fit.
+
+    Raises InputError in `train` alone.
+
+    Source: ours.
+
+    >>> x = torch.randn(10, 3)
+    >>> Dataset(x, 2 * x, x, 2 * x).train_y.shape
+    torch.Size([10, 3])
+    """
 
     train_x: Tensor
     train_y: Tensor

@@ -11,7 +11,19 @@ from nglab.settings.messages import demand
 
 @dataclass(frozen=True)
 class MnistImages(MnistSource):
-    """y is x, the same tensor."""
+    """y is x, the same tensor.
+
+    x = pixels / 255 `[N, 784]`, from 0 to 1, without a unit, float32: the loss of an autoencoder is summed over an
+    image's pixels. The files are those that `nglab data mnist` fetches; they are read when a run begins.
+
+    What is left out is as in conf/data/mnist.yaml. Raises InputError where a split has fewer examples, or a file is
+    missing or altered.
+
+    Source: LeCun et al. (1998); as data of an autoencoder, Bernacchia et al. (2018), Figure 1D.
+
+    >>> MnistImages(train_examples=1000).test_examples
+    10000
+    """
 
     targets: ClassVar[str] = "unit interval"
 

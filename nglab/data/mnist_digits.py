@@ -16,7 +16,19 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class MnistDigits(MnistSource):
-    """y is one-hot, `[1, N, 10]`."""
+    """y is one-hot, `[1, N, 10]`.
+
+    x = pixels / 255 `[N, 784]`, from 0 to 1, without a unit, float32. With `likelihood="categorical"` the loss is the
+    cross-entropy, in nats. The files are those that `nglab data mnist` fetches; they are read when a run begins.
+
+    What is left out is as in conf/data/mnist_digits.yaml. Raises InputError where a split has fewer examples, or a file
+    is missing or altered.
+
+    Source: LeCun et al. (1998).
+
+    >>> MnistDigits(train_examples=1000, validation=True).targets
+    'classes'
+    """
 
     targets: ClassVar[str] = "classes"
 

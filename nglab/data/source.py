@@ -1,6 +1,6 @@
 """Where examples come from: what the runs ask of a data set before and when it is made."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,15 +9,27 @@ from torch import Tensor
 from nglab.data.dataset import Dataset
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, setting
 
 
 @dataclass(frozen=True)
-class DataSource(ABC):
+class DataSource(Settings):
     """The settings of a data set. A new one says what its targets are and defines `dataset`.
 
     `targets` is "real", "unit interval" (numbers from 0 to 1) or "classes" (one-hot); `drawn` says whether another
     seed, network or gain makes it another data set.
+
+    Examples (x, y) ~ some law, one a row: x `[1, N, n_0]`, y `[1, N, n_y]`, in whatever unit; losses are means over
+    rows. Targets y ≈ f(x) + noise of known variance have a smallest possible loss.
+
+    Raises InputError where a setting is unknown, missing, of another type or out of range, or does not fit the network.
+
+    Source: ours; the data sets name theirs.
+
+    >>> import nglab as ng
+    >>> isinstance(ng.Teacher(), DataSource), ng.Teacher().targets
+    (True, 'real')
     """
 
     targets: ClassVar[str]
@@ -30,10 +42,10 @@ class DataSource(ABC):
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
         """The examples, x `[1, N, n_0]` and y `[1, N, n_y]`, on the CPU."""
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raise InputError where the settings, or the rest of the run, do not fit these data."""
 
-    def verify(self) -> None:  # noqa: B027
+    def verify(self) -> None:
         """Raise InputError unless the files that it reads are there, whole and unaltered."""
 
     def input_moment(self, network: Network, seed: int) -> Tensor | None:

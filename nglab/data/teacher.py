@@ -23,7 +23,18 @@ from nglab.settings.fields import NonNegative, setting
 
 @dataclass(frozen=True)
 class Teacher(DataSource):
-    """A random network of the student's shape labels Gaussian inputs, in float64."""
+    """A random network of the student's shape labels Gaussian inputs, in float64.
+
+    x ~ N(0, Σ) `[N, n_0]` with Σ = Q diag(e^{−s i/n_0}) Qᵀ, and y ~ N(teacher(x), σ² I) `[N, n_L]`: numbers without a
+    unit. The smallest possible loss of a Gaussian density is ½ n_L σ², on average over test sets.
+
+    What is left out is as in conf/data/teacher.yaml. Raises InputError where a setting is out of its range.
+
+    Source: Bernacchia et al. (2018), §5.
+
+    >>> Teacher(train_examples=100)
+    Teacher(train_examples=100, test_examples=1000, noise_variance=1e-06, spectrum_decay=5.0)
+    """
 
     targets: ClassVar[str] = "real"
     drawn: ClassVar[bool] = True

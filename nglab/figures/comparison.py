@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from nglab.errors import InputError
 from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
+from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
 from nglab.runs.outputs import check_folder
 from nglab.runs.table import RunRecord, read_run
@@ -57,11 +58,7 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
     check_folder(out, *(f"{name}.{kind}" for name in PICTURES for kind in FORMATS))
-    records = [record for record in map(read_run, folders) if len(record.metrics)]
-    if not records:
-        raise InputError(
-            "no run here has a row in its metrics.csv: plot once one has been evaluated"
-        )
+    records = read_drawable(folders)
     configs = [flatten(record.config) for record in records]
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
@@ -72,6 +69,25 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
         heading = title(configs[0], keys)
         written += draw_learning_rates(final, floors, heading, out / PICTURES[1])
     return written
+
+
+@style.styled
+def compare_runs(folders: Sequence[Path]) -> Figure:
+    """The picture `comparison`, for a notebook. Raises InputError where no run has a row yet."""
+    records = read_drawable(folders)
+    configs = [flatten(record.config) for record in records]
+    keys = differing_keys(configs)
+    return comparison(group(records, configs, keys), keys)
+
+
+def read_drawable(folders: Sequence[Path]) -> list[RunRecord]:
+    """The runs that have rows; InputError where none has."""
+    records = [record for record in map(read_run, folders) if len(record.metrics)]
+    if not records:
+        raise InputError(
+            "no run here has a row in its metrics.csv: plot once one has been evaluated"
+        )
+    return records
 
 
 def group(
@@ -115,9 +131,13 @@ def final_losses(
 
 
 def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> list[Path]:
+    return style.save(comparison(lines, keys), stem, ("png", "pdf"))
+
+
+def comparison(lines: Sequence[Line], keys: Sequence[str]) -> Figure:
     """Loss against examples and against seconds, a line for each setting."""
     floors = positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
-    figure = Figure(figsize=(WIDTH, 3.2))
+    figure = NotebookFigure(figsize=(WIDTH, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
     limits = loss_limits([run.test_loss for line in lines for run in line.runs], floors)
     for axes in (left, right):
@@ -130,7 +150,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
     right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
     legend(left, right, band=any(len(line.records) > 1 for line in lines))
-    return style.save(figure, stem, FORMATS)
+    return figure
 
 
 def looks(lines: Sequence[Line], keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -16,7 +16,18 @@ from nglab.likelihoods.likelihood import Likelihood, draw, uniform
 
 @dataclass(frozen=True)
 class Bernoulli(Likelihood):
-    """Independent y_j ∈ {0, 1} with P(y_j = 1) = σ(z_j): F_R = H_L = diag σ(z)(1 − σ(z))."""
+    """Independent y_j ∈ {0, 1} with P(y_j = 1) = σ(z_j): F_R = H_L = diag σ(z)(1 − σ(z)).
+
+    z and y are `[..., M, n_L]`; the loss is the cross-entropy, a mean over the M examples, summed over outputs, in
+    units of nats.
+
+    Raises InputError in `train` where the targets are not between 0 and 1.
+
+    Source: Martens (2014), §8.
+
+    >>> Bernoulli().loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # 2 log 2
+    tensor(1.3863)
+    """
 
     takes: ClassVar[tuple[str, ...]] = ("unit interval", "classes")
 

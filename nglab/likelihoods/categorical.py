@@ -18,6 +18,15 @@ class Categorical(Likelihood):
     """Softmax inside L: L = −yᵀz + log Σ_j exp z_j, z logits, y one-hot or class probabilities (M §8).
 
     With p = softmax(z), F_R = H_L = S = diag p − ppᵀ.
+
+    z and y are `[..., M, n_L]`; the loss is a mean over the M examples, in units of nats. `test_error` is in percent.
+
+    Raises InputError in `train` where the targets are no classes.
+
+    Source: Martens (2014), §8.
+
+    >>> Categorical().loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # log 2
+    tensor(0.6931)
     """
 
     takes: ClassVar[tuple[str, ...]] = ("classes",)

@@ -16,7 +16,18 @@ from nglab.randomness import normal_
 
 @dataclass(frozen=True)
 class Gaussian(Likelihood):
-    """r(y|z) = N(y; z, I): h = ½ ⟨‖y − z‖²⟩ (Eq. 6 with Σ̃ = I), F_R = H_L = I."""
+    """r(y|z) = N(y; z, I): h = ½ ⟨‖y − z‖²⟩ (Eq. 6 with Σ̃ = I), F_R = H_L = I.
+
+    z and y are `[..., M, n_L]`; the loss h is a mean over the M examples, summed over outputs, in the targets' unit
+    squared. F_R = E_{y~r}[∇_z log r ∇_z log rᵀ] and H_L = −∂² log r/∂z².
+
+    Raises InputError in `train` where data has other targets than numbers.
+
+    Source: Bernacchia et al. (2018), Eq. 6.
+
+    >>> Gaussian().loss(torch.zeros(2, 1), torch.tensor([[2.0], [0.0]]))
+    tensor(1.)
+    """
 
     takes: ClassVar[tuple[str, ...]] = ("real", "unit interval", "classes")
     error_is_difference: ClassVar[bool] = True

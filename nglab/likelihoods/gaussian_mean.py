@@ -31,6 +31,7 @@ class GaussianMean(Likelihood):
         definite = not torch.linalg.cholesky_ex(covariance).info.any()
         if not (definite and torch.allclose(covariance, covariance.mT)):
             raise InputError("covariance must be symmetric positive definite")
+        _ = self.precision  # made under autodiff it would be a tensor of that alone
 
     @cached_property
     def root(self) -> Tensor:

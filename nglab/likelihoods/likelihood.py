@@ -7,7 +7,7 @@ M = Martens (2014), section and equation numbers are his; plain equation numbers
 Hennequin (2018).
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,16 +16,28 @@ import torch
 from torch import Tensor
 
 from nglab.randomness import normal_
+from nglab.settings.checked import Settings
 from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True, eq=False)
-class Likelihood(ABC):
+class Likelihood(Settings):
     """What training, curvature and claims ask of r(y|z). A new one defines the abstract methods; the rest follows.
 
     `takes` are the kinds of targets that it is a density of: "real", "unit interval", "classes" (one-hot).
     `columns` are the likelihood's own figures of an evaluation, beside the loss: name → meaning and unit, as `measures`
     gives them; the record has them as `test_<name>`. `error_is_difference`: e_L = y − z.
+
+    L(y, z) = −log r(y|z) of outputs z `[..., M, n]` and targets y `[..., M, n_y]`; the loss is its mean over the M
+    examples, in units of nats, up to a term that depends on y alone.
+
+    Raises InputError where the data's targets are of a kind that is not among `takes`, or a setting is wrong.
+
+    Source: Martens (2014), §8.
+
+    >>> import nglab as ng
+    >>> isinstance(ng.Gaussian(), Likelihood), ng.Categorical().takes
+    (True, ('classes',))
     """
 
     takes: ClassVar[tuple[str, ...]]

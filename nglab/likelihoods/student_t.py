@@ -17,6 +17,15 @@ class StudentT(Likelihood):
 
     With r = y − z: L = ½(ν+1) log(1 + r²/νs²), F_R = (ν+1)/((ν+3)s²) I and
     H_L = diag (ν+1)(νs² − r²)/(νs² + r²)².
+
+    z and y are `[..., M, n_L]`; the loss is a mean over the M examples, summed over outputs, in units of nats.
+
+    What is left out is as in conf/likelihood/student_t.yaml. Raises InputError where a setting is out of its range.
+
+    Source: Lange, Little & Taylor (1989).
+
+    >>> StudentT(degrees=3.0)
+    StudentT(degrees=3.0, scale=1.0)
     """
 
     takes: ClassVar[tuple[str, ...]] = ("real", "unit interval", "classes")

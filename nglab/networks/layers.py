@@ -8,6 +8,7 @@ of `Shapes.groups`, which work entry by entry alone may use.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -38,13 +39,29 @@ def from_vector(network: Shapes, theta: Tensor) -> list[Tensor]:
 
 
 class Layers(Sequence[Tensor], Held):
-    """A tensor for each layer, in the layers' order; those of one shape are views of one stack.
+    """A tensor for each layer, in the layers' order: parameters θ = (W_1, …, W_L), a gradient, a direction.
+
+    Those of one shape are views of one stack.
 
     `layers[i]` (also `views[i]`) is `[..., rows, columns]`, `stacks[g]` is `[layers of group g, ..., rows, columns]`
     and `batched[g]` the same memory as `[layers × replicas, rows, columns]`, or `[rows, columns]` where that product
     is 1: what the batched and the plain matrix products of BLAS take.
     `pieces` are for work entry by entry: the stacks, or, where the stacks are views of one memory, that memory alone as
     `[1, 1, numbers]`.
+
+    Parameters have no unit of their own; a gradient has that of the loss. `Layers.of` and `Layers.from_vector` copy a
+    list of tensors and a vector θ `[..., P]`; `to_vector` of `nglab.networks.layers` is the way back.
+
+    Raises InputError where `Fisher`, `predict` and their like are given layers of another network.
+
+    Source: ours; W_i are those of Bernacchia et al. (2018), Eq. 1.
+
+    >>> from nglab.networks.network import Network
+    >>> layers = Layers.from_vector(Network([2, 2, 1]), torch.arange(6.0))
+    >>> layers
+    Layers([2, 2], [1, 2]; 6 numbers, float32)
+    >>> layers[1]
+    tensor([[4., 5.]])
     """
 
     def __init__(self, network: Shapes, stacks: list[Tensor], memory: Tensor | None = None) -> None:
@@ -92,6 +109,14 @@ class Layers(Sequence[Tensor], Held):
     def replicas(self, some: slice | Sequence[int]) -> "Layers":
         """Those of a stack's networks; of a slice, views."""
         return Layers(self.network, [stack[:, some] for stack in self.stacks])
+
+    def __repr__(self) -> str:
+        """`Layers(2 × [4, 4], [3, 4]; 44 numbers, float64)`: the shapes in the layers' order."""
+        runs = [(len(list(same)), shape) for shape, same in groupby(list(w.shape) for w in self)]
+        shapes = ", ".join(f"{n} × {shape}" if n > 1 else str(shape) for n, shape in runs)
+        numbers = sum(w.numel() for w in self)
+        dtype = str(self[0].dtype).removeprefix("torch.")
+        return f"Layers({shapes}; {numbers} numbers, {dtype})"
 
     def held(self) -> list[Tensor]:
         return self.stacks

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from nglab.networks.given import given_inputs, given_params
 from nglab.networks.layers import Layers, layer_values
 from nglab.networks.network import Network
 from nglab.networks.passes import Activations, Errors, backward, by_matrices, forward, product
@@ -37,9 +38,10 @@ class Linearised:
         self.examples = activations.output.shape[-2]
 
     @classmethod
-    def at(cls, network: Network, params: Layers, x: Tensor) -> "Linearised":
-        """On the examples x `[..., M, n_0]`."""
-        return cls(network, params, forward(network, params, x))
+    def at(cls, network: Network, params: Sequence[Tensor], x: Tensor) -> "Linearised":
+        """On the examples x `[..., M, n_0]`; InputError names what has another shape, dtype or device."""
+        layers = given_params(network, params)
+        return cls(network, layers, forward(network, layers, given_inputs(network, layers, x)))
 
     @property
     def output(self) -> Tensor:

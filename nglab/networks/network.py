@@ -2,29 +2,36 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 from nglab.networks.activations import ACTIVATIONS, Activation
 from nglab.networks.shapes import Shapes
-from nglab.settings.fields import setting
-from nglab.settings.messages import demand, one_of
+from nglab.settings.checked import Settings
+from nglab.settings.fields import Counts, OneOf, setting
 
 
 @dataclass(frozen=True)
-class Network(Shapes):
-    """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not."""
+class Network(Settings, Shapes):
+    """Widths n_0 … n_L, one activation φ for the layers 1 … L−1 (layer L is linear), bias or not.
 
-    widths: tuple[int, ...] = setting("units of each layer, n_0 … n_L")
-    activation: str = setting(
-        f"φ of the layers 1 … L−1 ({', '.join(ACTIVATIONS)}); layer L is linear", default="identity"
+    x_i = φ(W_i x_{i−1} + b_i), from inputs x_0 `[..., M, n_0]`, one example a row, to outputs x_L `[..., M, n_L]`,
+    which have the unit of the targets, or of what the density of the loss takes them for. W_i is `[n_i, n_{i−1}]`; with
+    `bias` `[n_i, n_{i−1} + 1]`, the last column being b_i.
+
+    Raises InputError where a width is below 1, there are fewer than two, or φ is unknown.
+
+    Source: Bernacchia et al. (2018), Eq. 1.
+
+    >>> network = Network([4, 3, 2], "tanh", bias=True)
+    >>> network.depth, network.shapes
+    (2, [(3, 5), (2, 4)])
+    """
+
+    widths: Counts = setting("units of each layer, n_0 … n_L")
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = setting(
+        "φ of the layers 1 … L−1; layer L is linear", default="identity"
     )
     bias: bool = setting("whether layers have biases", default=False)
-
-    def check(self, key: str, run: object) -> None:
-        """InputError unless there is a layer, every layer has a unit, and φ is known."""
-        demand(len(self.widths) >= 2, f"{key}.widths", list(self.widths), "two widths or more")
-        demand(min(self.widths) >= 1, f"{key}.widths", list(self.widths), "widths of 1 or more")
-        known = self.activation in ACTIVATIONS
-        demand(known, f"{key}.activation", self.activation, one_of(ACTIVATIONS))
 
     @property
     def depth(self) -> int:

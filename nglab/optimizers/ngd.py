@@ -96,6 +96,17 @@ class NGD(Optimizer):
     `CEILING` times that of the first batch. This rule is ours: with a small λ₀ it brings back runs whose first steps
     leave the region where any quadratic model holds. A damping rule that compares every few steps alone has no other's
     loss looked at.
+
+    D_i and W_i are `[n_i, n_{i−1} (+ 1)]`; C and λ have the unit of the mean loss of the M examples over that of the
+    parameters squared, α has none.
+
+    What is left out is as in conf/optimizer/ngd.yaml; of the other methods that this class is, such as K-FAC,
+    `optimizer("kfac")` has the settings. Raises InputError where a setting is unknown or out of its range.
+
+    Source: Bernacchia et al. (2018), Eqs. 20 and 21.
+
+    >>> NGD(batch_size=500, damping={"initial": 0.1}).damping
+    LevenbergMarquardt(initial=0.1, min=1e-08, factor=1.5, interval=1)
     """
 
     columns: ClassVar[Mapping[str, str]] = COLUMNS

@@ -4,7 +4,7 @@
 the memory of `params` and `state` may be reused for what it returns, so a caller keeps only the returned ones.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from nglab.networks.layers import Layers
 from nglab.networks.network import Network
 from nglab.optimizers.schedules.rate import Rate
 from nglab.optimizers.schedules.schedule import Schedule
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Count, Positive, setting
 
 Streams = Callable[[str], Sequence[torch.Generator]]
@@ -35,12 +36,25 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer(ABC):
+class Optimizer(Settings):
     """A method and its settings. Real numbers are floats, or tensors `[replicas]` in a stack.
 
     A method states the diagnostics that it records, name → meaning, how many of its steps a CUDA graph holds (0: they
     cannot be captured), and whether it can train a stack. Its rate of each step is `schedule.start(…)` in `init`,
     `advance_()` in `step`.
+
+    θ ← θ + ΔW from the mean loss of M examples: params are `Layers` of W_i `[..., n_i, n_{i−1} (+ 1)]`, with the
+    replicas of a stack in front. `lr` is in the unit that ΔW asks for. A new method defines `init` and `step` and
+    declares its settings as fields.
+
+    Raises InputError where a setting is unknown, missing, of another type or out of range; `check` is for what concerns
+    several, or the run.
+
+    Source: ours; the methods name theirs.
+
+    >>> import nglab as ng
+    >>> isinstance(ng.SGD(), Optimizer), isinstance(ng.optimizer("kfac"), ng.NGD)
+    (True, True)
     """
 
     columns: ClassVar[Mapping[str, str]] = {}
@@ -73,7 +87,7 @@ class Optimizer(ABC):
         """What `columns` names, each `[...]`."""
         return {}
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027, most methods fit any run
+    def check(self, key: str, run: Any) -> None:
         """InputError where the settings do not fit those of the rest of the `run`; `key` is their place in it."""
 
     def rate(self, task: Task, params: Layers) -> Rate:

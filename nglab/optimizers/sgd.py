@@ -25,6 +25,16 @@ class SGD(Optimizer):
     """The baseline. Nothing is allocated in a step: three products a layer, written into kept buffers.
 
     α/M multiplies e_L (`Descent`), and each product is added to W_i as it is.
+
+    W_i ← W_i + α ⟨e_i x_{i−1}ᵀ⟩, W_i `[n_i, n_{i−1} (+ 1)]`, on M examples a step: minus the gradient of their mean
+    loss. α has the unit of the parameters squared over that of the loss.
+
+    What is left out is as in conf/optimizer/sgd.yaml. Raises InputError where a setting is unknown or out of its range.
+
+    Source: Robbins & Monro (1951); Bernacchia et al. (2018), Eqs. 3 and 7.
+
+    >>> SGD(lr=0.1)
+    SGD(lr=0.1, batch_size=20, schedule=Constant(warm_up=0))
     """
 
     graph_steps: ClassVar[int] = 10

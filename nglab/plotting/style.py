@@ -199,9 +199,9 @@ def mark_zero(axes: Axes, final: pd.DataFrame) -> None:
     """A triangle on the lower edge at a rate at which a loss is 0, which a log axis has no place for."""
     zero = sorted(set(final.learning_rate[final.final_test_loss == 0].astype(float)))
     if zero:
-        edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-        look = {"ms": 4, "mew": 0, "color": "#009e73", "label": "a loss of 0"}
-        axes.plot(zero, [0.0] * len(zero), "v", zorder=4, **look, **edge)
+        look: dict[str, Any] = {"ms": 4, "mew": 0, "color": "#009e73", "zorder": 4}
+        edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.plot(zero, [0.0] * len(zero), "v", label="a loss of 0", **look, **edge)
 
 
 def seconds_axis(axes: Axes) -> None:

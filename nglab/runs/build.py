@@ -6,6 +6,7 @@ import torch
 
 from nglab.data.dataset import Dataset
 from nglab.networks.initial import random_parameters
+from nglab.networks.layers import Layers
 from nglab.randomness import stream
 from nglab.runs.config import Config
 from nglab.runs.device import resolve_device
@@ -14,14 +15,12 @@ from nglab.training.problem import Problem
 
 def build(config: Config, dataset: Dataset | None = None) -> Problem:
     """The problem that a configuration names; `dataset` where it has been made already."""
-    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    network, seed, gain = config.arch, config.seed, config.init.gain
-    student = random_parameters(network, gain, stream(seed, "student"))
+    device, network, seed = resolve_device(config.device), config.arch, config.seed
     return Problem(
         network=network,
         likelihood=config.likelihood,
-        dataset=dataset or config.data.dataset(network, gain, seed).to(dtype, device),
-        params=student.map(lambda stack: stack.to(device, dtype)),
+        dataset=dataset or examples(config),
+        params=initial_parameters(config),
         optimizer=config.optimizer,
         streams=lambda purpose: [
             stream(seed, purpose, device if purpose == "sampled targets" else "cpu")
@@ -30,6 +29,19 @@ def build(config: Config, dataset: Dataset | None = None) -> Problem:
         average=config.train.average,
         cuda_graph=config.train.cuda_graph,
     )
+
+
+def examples(config: Config) -> Dataset:
+    """What a run trains on and is tested on."""
+    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
+    return config.data.dataset(config.arch, config.init.gain, config.seed).to(dtype, device)
+
+
+def initial_parameters(config: Config) -> Layers:
+    """What a run starts from."""
+    device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
+    student = random_parameters(config.arch, config.init.gain, stream(config.seed, "student"))
+    return student.map(lambda stack: stack.to(device, dtype))
 
 
 def build_each(configs: Sequence[Config]) -> list[Problem]:

@@ -75,7 +75,11 @@ def check(cfg: DictConfig) -> Config:
 
     Whether `device` exists is for `check_device`: a sweep may be started where its jobs do not run.
     """
-    values = {str(key): resolved(cfg, str(key)) for key in cfg if key != "hydra"}
+    return checked({str(key): resolved(cfg, str(key)) for key in cfg if key != "hydra"})
+
+
+def checked(values: Mapping[str, Any]) -> Config:
+    """A `Config` from plain values, or from objects in the places of groups."""
     config: Config = replace(build(Config, values), names=names_of(values))
     check_all(config, config)
     check_batch(config)

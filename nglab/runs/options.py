@@ -70,4 +70,4 @@ def table(listed: list[Row]) -> str:
 
 
 def cell(text: Any) -> str:
-    return str(text).replace("|", "\\|")
+    return str(text).replace("|", "\\|").replace("<", "&lt;")

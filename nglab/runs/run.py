@@ -3,7 +3,7 @@
 import logging
 import math
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -186,7 +186,10 @@ def describe(records: Sequence[RecordWriter]) -> str:
         losses = [record.rows[-1]["test_loss"] for record in records if not record.blown_up]
         middle = f", median loss {median(losses):.4g}" if losses else ""
         return f"{len(losses)} of {len(records)} runs{middle}"
-    row = records[0].rows[-1]
+    return describe_row(records[0].rows[-1])
+
+
+def describe_row(row: Mapping[str, float]) -> str:
     own = [f" {name} {value:.3g}" for name, value in row.items() if name not in SHARED]
     return f"loss {row['test_loss']:.4g} α {row['learning_rate']:g}{''.join(own)}"
 

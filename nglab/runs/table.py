@@ -24,6 +24,10 @@ class RunRecord:
     metrics: pd.DataFrame
     summary: dict[str, Any]
 
+    def __repr__(self) -> str:
+        loss, rows = self.summary.get("final_test_loss"), len(self.metrics)
+        return f"RunRecord({self.folder}: {self.summary['status']}, {rows} rows, test loss {loss})"
+
 
 def read_run(folder: Path) -> RunRecord:
     """Read one run folder. A run still going, or killed, has a summary whose status is "unfinished"."""

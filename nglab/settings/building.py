@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nglab.errors import InputError
-from nglab.settings.describing import group_of, settings_of, wanted, without_none
+from nglab.settings.describing import choices, group_of, settings_of, wanted, without_none
 from nglab.settings.fields import key_of
-from nglab.settings.messages import BESIDE, demand, unknown_key
+from nglab.settings.messages import BESIDE, demand, meant, unknown_key
 
 
 def build(schema: type, values: Any, key: str = "") -> Any:
@@ -71,14 +71,15 @@ def imported(path: str, key: str) -> Any:
 
 
 def value_of(hint: Any, value: Any, key: str) -> Any:
-    """`value` checked against the type and the range of its setting."""
+    """`value` checked against the type and the range of its setting; an object in the place of a group is right."""
     group = group_of(hint)
     if group and not (value is None and without_none(hint) is not hint):
-        return build(group, value, key)
+        return value if isinstance(value, group) else build(group, value, key)
     try:
         return adapter(hint).validate_python(as_tuples(value))
     except ValidationError as error:
-        raise InputError(f"{key}={value}: must be {wanted(hint)}") from error
+        right = f"{wanted(hint)}{meant(value, choices(hint))}"
+        raise InputError(f"{key}={value}: must be {right}") from error
 
 
 @cache

@@ -1,13 +1,16 @@
 """From YAML files and overrides to one resolved configuration, by Hydra's compose API."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,6 +24,21 @@ def conf_dir() -> Path:
     package = Path(__file__).parents[1]
     repository = package.parent / "conf"
     return repository if (repository / "config.yaml").is_file() else package / "conf"
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Hydra as if nobody had begun with it; what was begun goes on afterwards."""
+    kinds: tuple[type, ...] = (GlobalHydra, HydraConfig, VersionBase)
+    before = {
+        kind: Singleton._instances.pop(kind) for kind in kinds if kind in Singleton._instances
+    }
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            Singleton._instances.pop(kind, None)
+        Singleton._instances.update(before)
 
 
 def compose(overrides: list[str], name: str = "config", keys: Collection[str] = ()) -> DictConfig:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from nglab.settings.fields import Description, Options, key_of
+from nglab.settings.fields import Counts, Description, OneOf, Options, key_of
 from nglab.settings.messages import one_of
 
 NAMES: dict[object, str] = {
@@ -20,6 +20,7 @@ NAMES: dict[object, str] = {
     tuple[int, ...]: "a list of whole numbers, such as [20,30,20]",
     tuple[float, ...]: "a list of numbers, such as [0.1,0.2]",
     tuple[str, ...]: "a list of names",
+    Counts: "a list of whole numbers above 0, two or more, such as [20,30,20]",
     Options: "a group of keys, such as {momentum: 0.9}",
 }
 
@@ -85,13 +86,20 @@ def wanted(hint: Any) -> str:
         return " or ".join(parts)
     if group_of(hint):
         return "a group of keys"
-    if get_origin(bare(hint)) is Literal:
-        return one_of(get_args(bare(hint)))
-    name = NAMES.get(bare(hint), str(bare(hint)))
+    if words := choices(hint):
+        return one_of(words)
+    name = NAMES.get(hint) or NAMES.get(bare(hint), str(bare(hint)))
     limits = within(bounds(hint))
     if bare(hint) is float:
         limits = f"{limits} and finite".removeprefix(" and ")
     return f"{name}, {limits}" if limits else name
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """The words that a value of this type is one of; none where it may be any."""
+    if get_origin(bare(hint)) is Literal:
+        return get_args(bare(hint))
+    return next((one.names for one in get_args(hint)[1:] if isinstance(one, OneOf)), ())
 
 
 def bounds(hint: Any) -> dict[str, Any]:

@@ -9,17 +9,29 @@ the defaults.
         radius: Positive = setting("r of the ball", unit="m", paper="0.1")
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Lt, MinLen, Predicate
 
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
 Count = Annotated[int, Ge(1)]
+Counts = Annotated[tuple[Count, ...], MinLen(2)]
 Options = dict[str, Any]
 """Keys of somebody else's, who knows what they may be."""
+
+
+class OneOf(Predicate):
+    """A word among `names`, of a table that a type cannot spell out: `Annotated[str, OneOf(ACTIVATIONS)]`."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, names: Iterable[str]) -> None:
+        object.__setattr__(self, "names", tuple(names))
+        super().__init__(frozenset(self.names).__contains__)
 
 
 @dataclass(frozen=True)

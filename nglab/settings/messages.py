@@ -18,6 +18,23 @@ def demand(right: bool, key: str, value: object, wanted: str) -> None:
         raise InputError(f"{key}={value}: must be {wanted}")
 
 
+def demand_kind(value: object, kind: type, key: str, such_as: str) -> None:
+    """InputError unless `value` is an object of the class `kind`."""
+    if not isinstance(value, kind):
+        right = f"{a(kind.__name__)}, such as {such_as}"
+        raise InputError(f"{key}: is {a_kind(value)}: must be {right}")
+
+
+def a_kind(value: object) -> str:
+    """What `value` is: "a list", "the class SGD"."""
+    return f"the class {value.__name__}" if isinstance(value, type) else a(type(value).__name__)
+
+
+def a(noun: str) -> str:
+    """With its article: "a list", "an int"."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def one_of(names: Iterable[object]) -> str:
     return f"one of {', '.join(map(str, names))}"
 
@@ -35,6 +52,12 @@ def near(word: str, known: Collection[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     siblings = [key for key in known if key.startswith(word.partition(".")[0] + ".")]
     return f"there are {', '.join(siblings or (key for key in known if '.' not in key))}"
+
+
+def meant(word: object, known: Collection[str]) -> str:
+    """What is added to a message where one of `known` is near: "; did you mean tanh?"."""
+    close = nearest(word, known) if isinstance(word, str) else []
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def nearest(word: str, known: Collection[str]) -> list[str]:

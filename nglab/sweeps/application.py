@@ -33,17 +33,14 @@ from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 
 
-def run_command(arguments: list[str]) -> None:
-    """`nglab run ARGUMENTS`."""
+def run_command(arguments: list[str]) -> list[Path]:
+    """`nglab run ARGUMENTS`; the folders of the runs, of a sweep in the order of its jobs."""
     sys.argv = ["nglab run", *arguments]
     version.setbase("1.3")
     parser = get_args_parser()
     args = parser.parse_intermixed_args(arguments)
     try:
-        if args.experimental_rerun is None:
-            obey(args, parser)
-        else:
-            rerun(args)
+        return obey(args, parser) if args.experimental_rerun is None else rerun(args)
     except RunFailed as error:
         print(error, file=sys.stderr)
         sys.exit(1)
@@ -53,8 +50,8 @@ def run_command(arguments: list[str]) -> None:
         GlobalHydra.instance().clear()
 
 
-def obey(args: Namespace, parser: ArgumentParser) -> None:
-    """Do the one thing that the command line asks for."""
+def obey(args: Namespace, parser: ArgumentParser) -> list[Path]:
+    """Do the one thing that the command line asks for; the folders where it is to train."""
     asked = [args.run, args.multirun, args.cfg, args.info, args.shell_completion]
     if sum(map(bool, asked)) > 1:
         raise InputError("give only one of --run, --multirun, --cfg, --info, --shell-completion")
@@ -73,9 +70,10 @@ def obey(args: Namespace, parser: ArgumentParser) -> None:
     elif args.info:
         hydra.show_info(args.info, name, args.overrides)
     elif args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
-        sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
+        return sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
     else:
-        run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+        return run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+    return []
 
 
 def show_cfg(hydra: Hydra, name: str, args: Namespace) -> None:
@@ -143,7 +141,7 @@ def make_importable(*folders: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys([*before, *new])))
 
 
-def run_one(hydra: Hydra, name: str, overrides: list[str]) -> None:
+def run_one(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     cfg = hydra.compose_config(name, overrides, RunMode.RUN, with_log_configuration=True)
     callbacks = JobCallbacks(cfg)
     folder = job_folder(cfg, None)
@@ -156,9 +154,10 @@ def run_one(hydra: Hydra, name: str, overrides: list[str]) -> None:
     done = run_job(callbacks.train, cfg, "hydra.run.dir", None, context)
     callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
     _ = done.return_value  # raises what the job raised
+    return [folder]
 
 
-def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
+def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     cfg = hydra.compose_config(name, overrides, RunMode.MULTIRUN, with_log_configuration=True)
     callbacks = JobCallbacks(cfg)
     context = HydraContext(hydra.config_loader, callbacks)
@@ -179,9 +178,10 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> None:
         callbacks.on_multirun_start(config=cfg, config_name=name)
         sweeper.sweep(arguments=as_given(cfg.hydra.overrides.task))
         callbacks.on_multirun_end(config=cfg, config_name=name)
+    return [job.folder for job in jobs]
 
 
-def rerun(args: Namespace) -> None:
+def rerun(args: Namespace) -> list[Path]:
     """The job of a configuration that Hydra's PickleJobInfoCallback has saved, in its folder of then."""
     try:
         cfg = _get_rerun_conf(args.experimental_rerun, args.overrides)
@@ -192,3 +192,4 @@ def rerun(args: Namespace) -> None:
     callbacks = JobCallbacks()
     callbacks.begin(check(cfg))
     callbacks.train(cfg)
+    return [Path(HydraConfig.get().runtime.output_dir)]

@@ -11,6 +11,7 @@ from nglab.networks.layers import Layers
 from nglab.optimizers.optimizer import Task
 from nglab.runs.build import dataset_key
 from nglab.runs.config import Config
+from nglab.settings.checked import altered
 from nglab.settings.describing import settings_of
 
 REALS = ("data", "optimizer", "init")
@@ -55,7 +56,7 @@ def without_reals(settings: Any) -> Any:
             changed[one.name] = without_reals(value)
         elif isinstance(value, float):
             changed[one.name] = 0.0
-    return replace(settings, **changed)
+    return altered(settings, changed)
 
 
 def split(

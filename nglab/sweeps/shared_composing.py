@@ -166,19 +166,19 @@ def vary(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> Non
     """Give `cfg`, composed for another job of the form, the values that differ, as Hydra's loader would set them."""
     ConfigLoaderImpl._apply_overrides_to_config(own, cfg)
     task = [o for o in overrides if not o.is_hydra_override()]
-    update(cfg.hydra.overrides.task, [o.input_line for o in task])
-    update(cfg.hydra.overrides.hydra, [o.input_line for o in overrides if o.is_hydra_override()])
+    update(cfg.hydra.overrides.task, task)
+    update(cfg.hydra.overrides.hydra, [o for o in overrides if o.is_hydra_override()])
     how = cfg.hydra.job.config.override_dirname
     cfg.hydra.job.override_dirname = get_overrides_dirname(
         task, how.exclude_keys, how.item_sep, how.kv_sep
     )
 
 
-def update(there: ListConfig, words: list[str]) -> None:
+def update(there: ListConfig, overrides: list[Override]) -> None:
     """Set those words that differ; jobs of one form have equally many."""
-    for i, (old, new) in enumerate(zip(as_given(there), words, strict=True)):
-        if old != new:
-            there[i] = new
+    for i, (old, new) in enumerate(zip(as_given(there), overrides, strict=True)):
+        if old != new.input_line:
+            there[i] = new.input_line
 
 
 def as_ours(cfg: DictConfig) -> DictConfig:

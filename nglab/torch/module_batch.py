@@ -24,9 +24,9 @@ Closure = Callable[[], tuple[Tensor, Tensor]]
 class ModuleBatch(Batch):
     """As `Batch`, of a model: the closure is what x stands for there, and y is its own.
 
-    A step calls `gradient_`, then what it likes of the rest; the closure is called with the random numbers of the first
-    call each time, so that dropout drops the same units. `loss_before` is h as the step found it. The gradients of
-    parameters `beside` the layers are left in their `grad`.
+    A step calls `gradient_`, then what it likes of the rest. The closure is called again for the loss after the step,
+    with the random numbers of the first call, so that dropout drops the same units. `loss_before` is h as the step
+    found it. The gradients of parameters `beside` the layers are left in their `grad`. `keep_graph`: for `linearised`.
     """
 
     def __init__(
@@ -36,13 +36,16 @@ class ModuleBatch(Batch):
         params: Layers,
         samples: int,
         beside: Sequence[nn.Parameter],
+        keep_graph: bool,
     ) -> None:
         self.layers, self.likelihood, self.params = layers, likelihood, params
         self.samples, self.beside = samples, list(beside)
         self.gradient = params.map(torch.empty_like)
         self.rows: list[Tensor] = []
         self.sampled: list[list[Tensor]] = []  # of each layer, those of each set of targets
-        self.checked = False
+        self.keep_graph, self.checked = keep_graph, False
+        self.given: Any = None  # the output, and with it the graph of the pass
+        self.seen, self.edges = Seen(), list[GradientEdge]()
 
     def gradient_(
         self, params: Layers, x: Any, y: Any, generators: Sequence[torch.Generator] = ()
@@ -50,30 +53,33 @@ class ModuleBatch(Batch):
         self.closure, self.random_state = x, torch.get_rng_state()
         with torch.enable_grad(), self.watching() as seen:
             given, target = x()
+        self.given, self.seen = given, seen
         self.z, rows = rows_of(self.likelihood, given, target)
         self.examples = len(self.z)
         error = self.likelihood.error(self.z, rows)
         self.loss_before = self.likelihood.loss(self.z, rows, error)
-        edges: list[Any] = seen.edges(self.layers)
+        self.edges = seen.edges(self.layers)
         error = error.view_as(given)
         if not self.checked:
             weights = [p for layer in self.layers for p in layer.parameters]
             own = torch.autograd.grad(given, weights, error, retain_graph=True)
-        more = self.samples > 0 and len(generators) > 0
+        more = bool(self.samples and generators)
+        wanted: Any = [*self.edges, *self.beside]
         found = torch.autograd.grad(
-            given, [*edges, *self.beside], error, retain_graph=more, allow_unused=True
+            given, wanted, error, retain_graph=more or self.keep_graph, allow_unused=True
         )
-        self._take_gradients(seen, found)
+        self._take_gradients(found)
         if not self.checked:
             self._demand_gradients(own)
         if more:
-            self._sample_(given, edges, generators)
+            self._sample_(generators)
         return self.loss_before
 
-    def _take_gradients(self, seen: "Seen", found: Sequence[Tensor]) -> None:
+    def _take_gradients(self, found: Sequence[Tensor]) -> None:
         """G_i = ⟨e_i x_{i-1}ᵀ⟩ (Eq. 7), and ∂h/∂p in `grad` of the parameters beside."""
         count, scale = len(self.layers), 1 / self.examples
-        self.rows = [layer.input_rows(x) for layer, x in zip(self.layers, seen.inputs, strict=True)]
+        inputs = self.seen.inputs
+        self.rows = [layer.input_rows(x) for layer, x in zip(self.layers, inputs, strict=True)]
         for layer, g, e, x in zip(
             self.layers, self.gradient.batched, found[:count], self.rows, strict=True
         ):
@@ -95,16 +101,14 @@ class ModuleBatch(Batch):
                     )
         self.checked = True
 
-    def _sample_(
-        self, given: Tensor, edges: Sequence[GradientEdge], generators: Sequence[torch.Generator]
-    ) -> None:
+    def _sample_(self, generators: Sequence[torch.Generator]) -> None:
         """e_i of K targets an example drawn from the model."""
         self.sampled = [[] for _ in self.layers]
         errors = self.z.new_empty(self.samples, *self.z.shape)
         self.likelihood.sample_error(self.z, generators, out=errors)
-        for k, error in enumerate(errors):
-            last = k == self.samples - 1
-            found = torch.autograd.grad(given, edges, error.view_as(given), retain_graph=not last)
+        for left, error in enumerate(errors.view(-1, *self.given.shape), 1 - self.samples):
+            keep = left < 0 or self.keep_graph
+            found = torch.autograd.grad(self.given, self.edges, error, retain_graph=keep)
             for rows, layer, e in zip(self.sampled, self.layers, found, strict=True):
                 rows.append(layer.error_rows(e))
 
@@ -123,8 +127,12 @@ class ModuleBatch(Batch):
         return self.likelihood.loss(z, y_rows)
 
     def linearised(self, params: Layers, examples: int | None) -> Any:
-        """The model near W, where it stands until a trial."""
-        return ModuleLinearised(self.layers, lambda: self.again()[0], self.z)
+        """The model near W; once in a step."""
+        return ModuleLinearised(self.layers, self.seen.inputs, self.given, self.edges)
+
+    def forget(self) -> None:
+        """The graph of the last pass, and with it its activations."""
+        self.given, self.seen, self.edges = None, Seen(), []
 
     def again(self) -> tuple[Tensor, Tensor]:
         """What the closure gives with the random numbers of its first call."""

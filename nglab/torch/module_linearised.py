@@ -1,26 +1,30 @@
-"""J v of an `nn.Module`: its output's derivative along a direction of its layers' weights, by forward-mode autograd."""
+"""J v of an `nn.Module`: its output's derivative along a direction of its layers' weights, by autograd twice."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import forward_ad
+from torch import Tensor
 
 from nglab.torch.module_layers import ModuleLayer
 
 
 class ModuleLinearised:
-    """As `Linearised`, of a model on the batch that `output` makes; a direction costs a forward pass with tangents.
+    """As `Linearised`, of a model whose forward pass has left a graph from its layers' outputs to its output z.
 
-    A layer adds V_i x_{i-1} to the tangent of its output; what the tangent becomes on its way is autograd's work.
+    Along that graph an output error u becomes errors e_i = J_iᵀ u of the layers' outputs, J_i the Jacobian of z with
+    respect to the output of layer i. They are linear in u, so their own derivative turned round is J_i, and
+    J v = Σ_i J_i V_i x_{i-1}: a backward pass once, then for each direction V_i x_{i-1} and what goes back through it.
     """
 
     def __init__(
-        self, layers: Sequence[ModuleLayer], output: Callable[[], Tensor], z: Tensor
+        self, layers: Sequence[ModuleLayer], inputs: Sequence[Tensor], given: Tensor, edges: Any
     ) -> None:
-        self.layers, self._output = layers, output
-        self.output, self.examples = z.unsqueeze(0), len(z)  # z with an axis for the directions
+        self.layers, self.inputs, self.shape = layers, inputs, given.flatten(1).shape
+        self.output, self.examples = given.detach().flatten(1).unsqueeze(0), len(given)
+        with torch.enable_grad():
+            self.u = torch.zeros_like(given, requires_grad=True)
+            self.errors = torch.autograd.grad(given, edges, self.u, create_graph=True)
 
     def forward(self, v: Sequence[Tensor]) -> Tensor:
         """J v `[k, M, n_L]` for V_i `[k, n_i, m_i]`."""
@@ -31,19 +35,9 @@ class ModuleLinearised:
         """J D_i for every layer i alone, `[L, M, n_L]`."""
         return torch.stack([self._along({i: d_i}) for i, d_i in enumerate(d)])
 
-    def _along(self, v: dict[int, Tensor]) -> Tensor:
-        with torch.no_grad(), forward_ad.dual_level(), ExitStack() as hooks:
-            for i, v_i in v.items():
-                hook = self.layers[i].module.register_forward_hook(moving(self.layers[i], v_i))
-                hooks.callback(hook.remove)
-            output = forward_ad.unpack_dual(self._output()).tangent
-            return output.view(self.output.shape[1:])
-
-
-def moving(layer: ModuleLayer, v: Tensor) -> Callable[..., Tensor]:
-    def hook(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        x = forward_ad.unpack_dual(given[0]).primal
-        tangent = layer.tangent(x, v)
-        return output + forward_ad.make_dual(torch.zeros_like(tangent), tangent)
-
-    return hook
+    def _along(self, v: Mapping[int, Tensor]) -> Tensor:
+        """`[M, n_L]`, of V_i for the layers that it names."""
+        moved = [self.layers[i].tangent(self.inputs[i], v_i) for i, v_i in v.items()]
+        errors = [self.errors[i] for i in v]
+        (found,) = torch.autograd.grad(errors, self.u, moved, retain_graph=True)
+        return found.view(self.shape)

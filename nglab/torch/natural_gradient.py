@@ -40,8 +40,8 @@ class NGD(torch.optim.Optimizer):
     `lr` is α; `damping` λ₀, or what the rule of λ is to be set to (`{"initial": 1e-2, "min": 1e-8, "interval": 5}`);
     `split` √λ "equal" on both factors or by "pi"; `samples` K, the targets sampled an example; `average` what running
     means of the factors keep; `refresh_every` the steps from one measuring and inverting of the factors to the next;
-    `step` how far to go: "paper" α/L, "line" as far as the model falls along D and the last step (a forward pass with
-    tangents each), "layerwise" (one a layer). What is None is as in conf/optimizer/ngd.yaml.
+    `step` how far to go: "paper" α/L, "line" as far as the model falls along D and the last step, "layerwise" with a
+    coefficient for each layer. What is None is as in conf/optimizer/ngd.yaml.
     `others`: parameters → the optimizer of those that have no factors. `params`: the parameters to train, or groups of
     them, as torch's optimizers take them; a group may have its own `lr`, at which "layerwise", which finds a
     coefficient for each layer, does not look. `seed` is that of the sampled targets.
@@ -87,8 +87,9 @@ class NGD(torch.optim.Optimizer):
         like, shapes = self.layers[0].weight.detach(), ModuleShapes(self.layers)
         self._weights = Layers(shapes, [like.new_zeros(1, *shape) for shape in shapes.shapes])
         self._batch = ModuleBatch(
-            self.layers, self.likelihood, self._weights, self.method.targets, beside
-        )
+            self.layers, self.likelihood, self._weights, self.method.targets, beside,
+            keep_graph=self.method.step_rule.linearises,
+        )  # fmt: skip
         self._rate = GivenRate(self._weights.per_replica)
         self._state = self.method.begin(
             self._weights,
@@ -101,7 +102,7 @@ class NGD(torch.optim.Optimizer):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step from the batch whose output and targets `closure()` gives; h `[]` before it.
 
-        The closure is called again after the step, for the loss that ρ compares, and for each J v of the step rule.
+        Where λ is adapted the closure is called again after the step, for the loss that ρ compares.
         """
         weights = self._weights
         self._batch.read_(weights)
@@ -110,6 +111,7 @@ class NGD(torch.optim.Optimizer):
             self.method.step(weights, self._state, closure, None)  # type: ignore[arg-type]
         finally:  # whatever a trial has left
             self._batch.write(weights)
+            self._batch.forget()
         if self.others is not None:
             self.others.step()
         return self._batch.loss_before

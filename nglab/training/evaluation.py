@@ -74,6 +74,7 @@ class Evaluation:
     test_loss: Tensor
     learning_rate: Tensor
     more: dict[str, Tensor]  # the likelihood's columns, the average's, the method's
+    params: Layers  # good until the next row is asked for
     snapshot: Callable[..., dict[str, Any]]
 
 
@@ -113,6 +114,7 @@ class Evaluator:
             train_loss=train_loss,
             test_loss=more.pop("loss"),
             learning_rate=self.learning_rate(loop),
+            params=loop.params,
             more=more | self.of_average(loop) | self.of_method(loop),
             snapshot=loop.snapshot,
         )

@@ -15,7 +15,7 @@ from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.likelihoods.likelihood import output_fisher, output_hessian
 from nglab.likelihoods.softmax_in_network import SoftmaxInNetwork
-from nglab.networks.layers import from_vector, to_vector
+from nglab.networks.layers import Layers, from_vector, to_vector
 from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
@@ -110,6 +110,35 @@ def test_products_with_a_vector_and_with_several():
         assert_close(c @ v, c.to_dense() @ v)
         assert_close(c @ v[:, 0], c.to_dense() @ v[:, 0])
         assert_close(BlockDiagonal(c) @ v, BlockDiagonal(c).to_dense() @ v)
+
+
+def test_a_direction_by_layer_is_multiplied_as_its_vector_is():
+    for c in operators("tanh with bias"):
+        v = randn(c.shape[0], seed=4)
+        layers = Layers.from_vector(c.network, v)
+        for given, kind in ((layers, Layers), (list(layers), list)):
+            product = c @ given
+            assert type(product) is kind
+            assert_close(to_vector(product), c @ v)
+
+
+def test_classes_stand_for_unit_vectors():
+    network, params, x, _, likelihood = problem("categorical likelihood")
+    classes = torch.arange(len(x)) % network.widths[-1]
+    vectors = torch.eye(network.widths[-1], dtype=torch.float64)[classes]
+    for kind in (GGN, Hessian, EmpiricalFisher):
+        by_number, by_vector = (
+            kind(network, params, x, y, likelihood).to_dense() for y in (classes, vectors)
+        )
+        assert torch.equal(by_number, by_vector)
+
+
+def test_an_operator_says_what_it_is():
+    said = [repr(c) for c in operators("tanh with bias")]
+    assert said[0].startswith("Fisher([") and said[0].endswith(", float64)")
+    assert [text.partition("(")[0] for text in said] == [
+        "Fisher", "MonteCarloFisher", "GGN", "EmpiricalFisher", "Hessian",
+    ]  # fmt: skip
 
 
 def test_block_diagonal_is_the_dense_matrix_without_its_other_blocks():

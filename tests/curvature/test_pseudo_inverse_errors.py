@@ -6,6 +6,7 @@ from dense_reference import PHI
 from problems import (
     CONSTANT,
     NETWORKS,
+    constant_damping,
     levenberg_marquardt,
     natural_gradient,
     random_batch,
@@ -16,7 +17,6 @@ from problems import (
 from torch.testing import assert_close
 
 from nglab.curvature.batch import Batch
-from nglab.curvature.damping.constant_damping import ConstantDamping
 from nglab.curvature.pseudo_inverse_errors import PseudoInverseErrors, transposed_inverses_
 from nglab.curvature.solvers.cholesky import Cholesky
 from nglab.likelihoods.gaussian import Gaussian
@@ -77,7 +77,7 @@ def test_in_a_square_linear_network_a_step_is_the_exact_one():
         lr=0.01, batch_size=M, schedule=CONSTANT, form="eq16", statistics="batch", cutoff=1e-6,
         damping=levenberg_marquardt(0.0, 0.0),
     )  # fmt: skip
-    ours = natural_gradient(M, ConstantDamping(0.0), lr=0.01, metric=METRIC)
+    ours = natural_gradient(M, constant_damping(0.0), lr=0.01, metric=METRIC)
     new = []
     for optimizer in (exact, ours):
         state = optimizer.init(task_of(network), params, lambda purpose: [])

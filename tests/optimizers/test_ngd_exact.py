@@ -18,6 +18,7 @@ from nglab.errors import InputError
 from nglab.networks.network import Network
 from nglab.networks.passes import forward
 from nglab.optimizers.ngd_exact import NGDExact
+from nglab.settings.checked import altered
 
 M = 24
 LINEAR = ["square", "expanding", "bottleneck", "unequal ends", "one layer"]
@@ -121,7 +122,7 @@ def test_it_trains_a_bottleneck_to_the_floor(form):
 def test_a_step_that_is_not_finite_is_not_taken_and_raises_the_damping(form):
     network = NETWORKS["square"]
     params, (x, y) = random_params(network), random_batch(network, M)
-    new, state = one_step(ngd_exact(form, lr=1e150), network, params, x, y)
+    new, state = one_step(altered(ngd_exact(form), {"lr": 1e150}), network, params, x, y)
     assert all(torch.equal(w, old) for w, old in zip(new, params, strict=True))
     assert state.skipped_steps == 1
     assert_close(state.damping.value, torch.tensor(0.15, dtype=torch.float64))

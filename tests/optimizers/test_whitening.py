@@ -5,6 +5,7 @@ import torch
 from dense_reference import gradient_and_factors, squared_error
 from problems import (
     NETWORKS,
+    constant_damping,
     kronecker,
     natural_gradient,
     random_batch,
@@ -14,7 +15,6 @@ from problems import (
 )
 from torch.testing import assert_close
 
-from nglab.curvature.damping.constant_damping import ConstantDamping
 from nglab.optimizers.steps.fixed import Fixed
 
 M, ALPHA, T, STEPS = 24, 1e-3, 3, 7
@@ -66,7 +66,7 @@ def plain_sgd(network, weights, damping, sides, noise_generator):
 def ours(network, params, damping, sides):
     metric = kronecker(refresh=T, sides=sides)
     optimizer = natural_gradient(
-        M, ConstantDamping(damping), lr=ALPHA, metric=metric, step_rule=Fixed()
+        M, constant_damping(damping), lr=ALPHA, metric=metric, step_rule=Fixed()
     )
     state = optimizer.init(task_of(network), params, lambda purpose: [rng(5)])
     for k in range(STEPS):

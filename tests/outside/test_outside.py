@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pages
 import pandas as pd
 import pytest
 
@@ -13,12 +14,13 @@ import nglab
 from nglab import cli
 from nglab.runs.table import find_runs, read_run
 
-MINE = Path(__file__).parent / "mine"
 SMALL = ["train.passes=2", "data.train_examples=200", "data.test_examples=50",
          "optimizer.batch_size=40"]  # fmt: skip
 TEACHER = ["arch=mlp", "arch.widths=[6,5,4]"]
 PARTS = {
     "method": [*TEACHER, "optimizer=signed", "optimizer.keep=0.8"],
+    "column": [*TEACHER, "optimizer=descent"],
+    "schedule": [*TEACHER, "optimizer=sgd", "optimizer/schedule=halving"],
     "damping rule": [*TEACHER, "optimizer/damping=cooling"],
     "solver": [*TEACHER, "optimizer/metric/solver=newton_schulz"],
     "step rule": [*TEACHER, "optimizer/step_rule=capped"],
@@ -26,16 +28,19 @@ PARTS = {
     "likelihood": [*TEACHER, "likelihood=laplace", "optimizer=sgd"],
     "data": ["arch=mlp", "arch.widths=[2,8,3]", "data=rings", "likelihood=categorical"],
 }
+WITH_A_CLASS = [
+    page for page in pages.ADDED if any("_target_" in t for t in pages.files(page).values())
+]
 every_part = pytest.mark.parametrize("part", PARTS)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds `mine`."""
+    """A folder that holds `mine`: the classes and YAML files of the pages on what can be added."""
     folder = tmp_path_factory.mktemp("home")
-    shutil.copytree(MINE, folder / "mine")
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        del sys.modules[name]  # another test's
+    for page in WITH_A_CLASS:
+        pages.write(page, folder)
+    pages.forget_mine()
     return folder
 
 
@@ -74,6 +79,8 @@ def test_it_is_trained_and_stacked(part: str) -> None:
 
 WRONG = {
     "method": ("optimizer.keep=1", "must be a number, from 0 to below 1 and finite"),
+    "column": ("optimizer.lr=no", "must be a number, above 0"),
+    "schedule": ("optimizer.schedule.every=0", "must be a whole number, 1 or more"),
     "damping rule": ("optimizer.damping.keep=no", "must be a number, from 0 to below 1"),
     "solver": ("optimizer.metric.solver.steps=0", "must be a whole number, 1 or more"),
     "step rule": ("optimizer.step_rule.radius=0", "must be a number, above 0 and finite"),
@@ -142,6 +149,7 @@ def test_what_is_not_there_is_named(
 
 
 def test_each_is_one_class_and_one_yaml() -> None:
-    sources = {file.stem for file in MINE.glob("*.py")}
-    assert sources == {file.stem for file in MINE.rglob("*.yaml")}
-    assert len(sources) == len(PARTS)
+    for page in WITH_A_CLASS:
+        code, defaults = pages.files(page)
+        assert Path(code).stem == Path(defaults).stem
+    assert len(WITH_A_CLASS) == len(PARTS)

@@ -161,9 +161,13 @@ def test_every_preset_of_figure_1_composes(preset: str) -> None:
         ("optimizer.damping=0.1", "optimizer.damping=0.1: must be a group of keys"),
         ("arch.widths=20", "arch.widths=20: must be a list of whole numbers"),
         ("arch.widths=[20,x]", "arch.widths=[20, 'x']: must be a list of whole numbers"),
-        ("arch.widths=[20]", "arch.widths=[20]: must be two widths or more"),
-        ("arch.widths=[20,0,20]", "arch.widths=[20, 0, 20]: must be widths of 1 or more"),
+        ("arch.widths=[20]", "arch.widths=[20]: must be a list of whole numbers above 0, two or"),
+        (
+            "arch.widths=[20,0,20]",
+            "arch.widths=[20, 0, 20]: must be a list of whole numbers above 0",
+        ),
         ("arch.activation=tan", "arch.activation=tan: must be one of identity, tanh"),
+        ("arch.activation=tnah", "did you mean tanh?"),
         ("arch.bias=maybe", "arch.bias=maybe: must be true or false"),
         ("data=mnist", "must be 784 at both ends"),
         (

@@ -1,12 +1,13 @@
 """How the damping λ of a natural-gradient step evolves."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from nglab.networks.hyperparameters import each
+from nglab.settings.checked import Settings
 from nglab.settings.fields import Positive, setting
 
 
@@ -18,7 +19,7 @@ class DampingState:
 
 
 @dataclass(frozen=True)
-class DampingRule(ABC):
+class DampingRule(Settings):
     """λ₀ and what becomes of it, step by step."""
 
     initial: Positive = setting("λ before the first step")
@@ -28,7 +29,7 @@ class DampingRule(ABC):
         """Whether a CUDA graph may hold a step: no decision that changes from step to step is made in Python."""
         return True
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raise InputError where the settings at `key` do not go with each other or the rest of the run."""
 
     def init(self, per_replica: Tensor) -> DampingState:

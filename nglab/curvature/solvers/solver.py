@@ -5,7 +5,7 @@ second moment given by its rows. b is `[..., n]`, with as many axes in front as 
 `[...]`. A solve that fails is reported, never raised; what x holds then has no meaning.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nglab.networks import products
+from nglab.settings.checked import Settings
 
 
 class Matrix(Protocol):
@@ -50,7 +51,7 @@ class Solution:
         return torch.where(scale > 0, rest / scale, rest)
 
 
-class Solver(ABC):
+class Solver(Settings):
     """A frozen dataclass of its settings, which solves and inverts; `capturable`: in a CUDA graph too."""
 
     capturable: ClassVar[bool] = False
@@ -77,7 +78,7 @@ class Solver(ABC):
         """out ← v (A + λI)⁻¹, v and out `[(batch,) k, n]`."""
         products.multiply(v, inverse, out)
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raises InputError where these settings, at `key` of the configuration `run`, do not fit the rest of it."""
 
 

@@ -4,7 +4,7 @@ rate = self.schedule.start(alpha, task.steps)     # in `init`; a part of the sta
 alpha = state.rate.advance_()                     # in `step`; the rate of this step
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,12 +14,13 @@ from annotated_types import Ge
 from torch import Tensor
 
 from nglab.optimizers.schedules.rate import FixedRate, Rate, TableRate
+from nglab.settings.checked import Settings
 from nglab.settings.fields import setting
 from nglab.settings.messages import demand
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule(ABC):
+class Schedule(Settings):
     """factor(k) = min(1, (k + 1) / w) · decay(max(0, k − w), K − w) for the steps k = 0 … K − 1.
 
     w is `warm_up`: the rate rises in a straight line to its full value at step w, and stays or falls from there.

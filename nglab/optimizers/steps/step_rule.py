@@ -1,26 +1,30 @@
 """How far to go: from the metric's direction D to the step ΔW."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from nglab.curvature.batch import Batch
 from nglab.networks.layers import Layers
+from nglab.settings.checked import Settings
 
 
 @dataclass(frozen=True)
-class StepRule(ABC):
+class StepRule(Settings):
     """ΔW from D, and the decrease of the batch's loss that its quadratic model foretells."""
+
+    linearises: ClassVar[bool] = False
+    """Whether it asks the batch for J v."""
 
     @property
     def capturable(self) -> bool:
         """Whether a CUDA graph may hold a step: no decision that changes from step to step is made in Python."""
         return True
 
-    def check(self, key: str, run: Any) -> None:  # noqa: B027
+    def check(self, key: str, run: Any) -> None:
         """Raise InputError where the settings at `key` do not go with the rest of the run."""
 
     def init(self, params: Layers, batch: Batch) -> Any:

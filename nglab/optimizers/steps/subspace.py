@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +54,8 @@ class Subspace(StepRule):
     After a step that was not taken δ is forgotten: the next one starts from D alone. Where the small system cannot be
     solved the step is not a number, and so not taken.
     """
+
+    linearises: ClassVar[bool] = True
 
     previous: bool = setting("whether the last step is one more direction: momentum")
     examples: Count | None = setting("of the batch that J v is made for; null: all")

@@ -3,12 +3,12 @@
 import math
 import os
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pages
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
@@ -271,7 +271,8 @@ def test_another_launcher_tunes_alike(monkeypatch):
 
 
 def test_a_method_from_outside_races_by_its_own_grid():
-    shutil.copytree(Path(__file__).parents[2] / "outside" / "mine", "mine")
+    pages.write(pages.DOCS / "add" / "method.md", Path.cwd())
+    pages.forget_mine()
     written = race(asked(["signed", "sgd"]), Path("here"), config_dir="mine")
     own = written.tuning[written.tuning.method == "signed"]
     assert own.setting[0] == "lr=0.0003 batch_size=20 keep=0.9"
