@@ -200,7 +200,7 @@ def mark_zero(axes: Axes, final: pd.DataFrame) -> None:
     zero = sorted(set(final.learning_rate[final.final_test_loss == 0].astype(float)))
     if zero:
         look: dict[str, Any] = {"ms": 4, "mew": 0, "color": "#009e73", "zorder": 4}
-        edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
         axes.plot(zero, [0.0] * len(zero), "v", label="a loss of 0", **look, **edge)
 
 

@@ -1,6 +1,7 @@
 """From YAML files and overrides to one resolved configuration, by Hydra's compose API."""
 
 import re
+import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,9 +61,24 @@ def compose_all(
 
 def compose_one(job: list[str], name: str, keys: Collection[str] = ()) -> DictConfig:
     try:
-        return hydra.compose(name, job, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        with unforeseen():
+            return hydra.compose(name, job, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error, job, name, keys)) from error
+
+
+@contextmanager
+def unforeseen() -> Iterator[None]:
+    """InputError for what Hydra raises at input that it did not foresee; what it did is left for `explain`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, InputError):
+        raise
+    except Exception as error:
+        what = str(error).partition("\n")[0] or traceback.extract_tb(error.__traceback__)[-1].line
+        raise InputError(
+            f"Hydra refuses the command line: {type(error).__name__}: {what}"
+        ) from error
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
@@ -144,7 +160,8 @@ def options_beside(key: str, choices: Sequence[str]) -> list[str]:
 def keys_of(choices: Sequence[str], name: str) -> list[str]:
     """The dotted keys of the configuration that these choices give; none where they give none."""
     try:
-        nested = OmegaConf.to_container(hydra.compose(name, list(choices)))
-    except (HydraException, OmegaConfBaseException, ValueError):
+        with unforeseen():
+            nested = OmegaConf.to_container(hydra.compose(name, list(choices)))
+    except (HydraException, OmegaConfBaseException, InputError):
         return []
     return [key for key, _ in entries(nested) if not set(BESIDE) & set(key.split("."))]

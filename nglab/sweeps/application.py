@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nglab.errors import InputError
 from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
-from nglab.settings.composing import conf_dir, explain
+from nglab.settings.composing import conf_dir, explain, unforeseen
 from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
 from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
@@ -59,6 +59,17 @@ def obey(args: Namespace, parser: ArgumentParser) -> list[Path]:
         raise InputError("--resolve: only with --cfg or --help")
     check_choices(args.overrides)
     hydra, name = hydra_for(args), args.config_name or "config"
+    if args.help or args.hydra_help or args.cfg or args.shell_completion or args.info:
+        with unforeseen():
+            show(hydra, name, parser, args)
+        return []
+    if args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
+        return sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
+    return run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+
+
+def show(hydra: Hydra, name: str, parser: ArgumentParser, args: Namespace) -> None:
+    """What is not a run."""
     if args.help:
         hydra.app_help(name, parser, args)
     elif args.hydra_help:
@@ -67,13 +78,8 @@ def obey(args: Namespace, parser: ArgumentParser) -> list[Path]:
         show_cfg(hydra, name, args)
     elif args.shell_completion:
         hydra.shell_completion(name, args.overrides)
-    elif args.info:
-        hydra.show_info(args.info, name, args.overrides)
-    elif args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
-        return sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
     else:
-        return run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
-    return []
+        hydra.show_info(args.info, name, args.overrides)
 
 
 def show_cfg(hydra: Hydra, name: str, args: Namespace) -> None:
@@ -88,6 +94,10 @@ def show_cfg(hydra: Hydra, name: str, args: Namespace) -> None:
 
 class Application(Hydra):
     """Hydra, whose help says what every key means."""
+
+    def compose_config(self, *arguments: Any, **more: Any) -> DictConfig:
+        with unforeseen():
+            return super().compose_config(*arguments, **more)
 
     def get_help(
         self, help_cfg: DictConfig, cfg: DictConfig, args_parser: ArgumentParser, resolve: bool

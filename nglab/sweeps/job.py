@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
 from nglab.runs.ownership import finished, may_begin, take
-from nglab.settings.composing import explain
+from nglab.settings.composing import explain, unforeseen
 from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
 from nglab.sweeps.shared_composing import as_given
@@ -154,7 +154,8 @@ def same_launcher(sweep: DictConfig, job: DictConfig) -> None:
 def composed(
     context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]
 ) -> DictConfig:
-    cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
+    with unforeseen():
+        cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
     job_folder(cfg, number)
     return cfg
 
