@@ -1,5 +1,6 @@
 """Runs read back, one or many."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -65,7 +66,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Every folder at or below `paths` that holds `metrics.csv`, sorted by path, numbers by value."""
     found: set[Path] = set()
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise InputError(f"{path} is not a folder: give a run's folder, or one that holds runs")
         below = {file.parent for file in path.rglob("metrics.csv")}
         if not below:

@@ -4,6 +4,7 @@
 stands for the folder of the run or of the sweep.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +45,7 @@ def read(
 
     `keys` are the settings, name → what they mean; `more_keys`: others are for who reads the configuration to refuse.
     `positions` names what a position is, a last "..." that there may be several, and `least` how many there must be.
-    Raises InputError for a key that is not there, for a position too many and for one that is missing.
+    Raises InputError for a key that is not there or there twice, for a position too many and for one that is missing.
     """
     found: list[str] = []
     settings: dict[str, str] = {}
@@ -53,10 +54,12 @@ def read(
             print(usage(command, help, keys, positions))
             sys.exit(0)
         key, equals, value = word.partition("=")
-        if not equals or (key not in keys and positions and Path(word).exists()):
+        if not equals or (key not in keys and positions and os.path.exists(word)):
             found.append(word)
         elif key not in keys and not more_keys:
             raise InputError(f"{key}: no such key; {near(key, list(keys))}")
+        elif key in settings:
+            raise InputError(f"{word}: {key}={settings[key]} is given already: give one of them")
         elif not value:
             raise InputError(f"{word}: must be {key}=VALUE{meant(keys.get(key))}")
         else:
