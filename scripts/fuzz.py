@@ -3,7 +3,7 @@
     python scripts/fuzz.py 1000          the cases 0 to 999; exit status 1 where one fails
     python scripts/fuzz.py 1000 417      case 417 alone, what it says shown
 
-No traceback; exit status 0 or 2; nothing trained or measured before a refusal; a refusal changes nothing, and no
+No traceback; exit status 0 or 2 (1: `check` finds damage, a disk is full); nothing trained or measured before a refusal; a refusal changes nothing, and no
 command changes what a finished run has left. Training, claims and measurements are replaced by what counts them.
 """
 
@@ -115,23 +115,23 @@ def case(number: int, standing: Path) -> tuple[list[str], Seen, list[str]]:
     with working_in(folder):
         before = tree(folder)
         seen = obey(words)
-        return words, seen, wrong(seen, before, tree(folder))
+        return words, seen, wrong(words[0], seen, before, tree(folder))
 
 
-def wrong(seen: Seen, before: dict[str, str], after: dict[str, str]) -> list[str]:
+def wrong(command: str, seen: Seen, before: dict[str, str], after: dict[str, str]) -> list[str]:
     """What the command must not have done."""
     changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
     sacred = [
         p for p in changed if p in before and p.startswith(("runs/0/", "runs/1/", "sweep/0/"))
     ]
-    full = "No space left" in seen.shown
+    may_be_1 = command == "check" or "No space left" in seen.shown
     refused, traceback_shown = seen.status not in (0, 1), "Traceback (most" in seen.shown
     return [
         text
         for text, is_so in {
             f"raised: {seen.raised.strip().splitlines()[-1:]}": bool(seen.raised),
             "shows a traceback": traceback_shown,
-            f"status {seen.status}": seen.status not in (0, 2) and not full,
+            f"status {seen.status}": seen.status not in ((0, 1, 2) if may_be_1 else (0, 2)),
             f"worked before it refused: {seen.worked}": refused and bool(seen.worked),
             f"refused, and changed {sorted(changed)[:4]}": refused and bool(changed),
             f"a finished run's {sacred[:4]} changed": bool(sacred),

@@ -16,10 +16,10 @@ from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
-from nglab.runs.outputs import check_folder
 from nglab.runs.table import RunRecord, read_run
 
 PICTURES, FORMATS = ("comparison", "learning_rates"), ("png", "pdf")
+FILES = [f"{name}.{kind}" for name in PICTURES for kind in FORMATS]
 NAMES = ["arch.name", "optimizer.name"]
 LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
 WIDTH, LEGEND_WIDTH, EMPTY_COLUMN, LETTER = 7.0, 2.5, 0.4, 0.051
@@ -57,7 +57,6 @@ def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
-    check_folder(out, *(f"{name}.{kind}" for name in PICTURES for kind in FORMATS))
     records = read_drawable(folders)
     configs = [flatten(record.config) for record in records]
     keys = differing_keys(configs)
