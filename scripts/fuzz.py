@@ -3,8 +3,9 @@
     python scripts/fuzz.py 1000          the cases 0 to 999; exit status 1 where one fails
     python scripts/fuzz.py 1000 417      case 417 alone, what it says shown
 
-No traceback; exit status 0 or 2 (1: `check` finds damage, a disk is full); nothing trained or measured before a refusal; a refusal changes nothing, and no
-command changes what a finished run has left. Training, claims and measurements are replaced by what counts them.
+No traceback; exit status 0 or 2 (1: `check` finds damage, a disk is full); nothing trained or measured before a
+refusal; a refusal changes nothing, and no command changes what a finished run has left. Training, claims and
+measurements are replaced by what counts them.
 """
 
 import hashlib
@@ -236,7 +237,7 @@ def counted(worked: list[str]) -> Iterator[None]:
                 record.write(dict.fromkeys(record.columns, float(step)) | {"test_loss": loss})
 
     places = [
-        (nglab.runs.run, "build_for", lambda configs, records: None),
+        (nglab.runs.run, "build_for", lambda *_: None),
         (nglab.runs.run, "train_and_write", train),
         (nglab.figures.figure1.compute_figure1, "run_race", stop),
         (nglab.figures.figure2.compute_figure2, "compute", stop),
