@@ -11,7 +11,8 @@ from torch import Tensor
 from nglab.data.dataset import Dataset
 from nglab.data.source import DataSource
 from nglab.errors import InputError
-from nglab.likelihoods.given_targets import classes_as_vectors
+from nglab.likelihoods.given_targets import are_classes, classes_as_vectors
+from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.given import FLOATS, as_tensor, demand_shape, name_of
 from nglab.networks.network import Network
 from nglab.settings.messages import a_kind
@@ -39,15 +40,16 @@ class GivenData(DataSource):
         return "classes" if sums and y.shape[-1] > 1 else "unit interval"
 
     def check(self, key: str, run: Any) -> None:
-        """InputError where the examples are not of the network's sizes."""
-        ends = {"x": run.arch.widths[0], "y": run.arch.widths[-1]}
+        """InputError where the examples are not of the network's sizes, or whole numbers without being classes."""
+        units = {"x": run.arch.widths[0], "y": run.arch.widths[-1]}
+        sizes = {"train": self.train_examples, "test": self.test_examples}
         for name in NAMES:
-            value = getattr(self.tensors, name)
-            examples = self.train_examples if name.startswith("train") else self.test_examples
+            split, _, side = name.partition("_")
+            value, shape = getattr(self.tensors, name), (sizes[split], units[side])
             if value.is_floating_point():
-                demand_shape(value, name, [examples, ends[name[-1]]])
+                demand_shape(value, name, shape)
             else:
-                classes_as_vectors(value, torch.zeros(examples, ends["y"]), name)
+                demand_classes(value, name, shape, run.likelihood)
 
     def dataset(self, network: Network, gain: float, seed: int) -> Dataset:
         train_x, test_x = (x.unsqueeze(0) for x in (self.tensors.train_x, self.tensors.test_x))
@@ -59,6 +61,16 @@ class GivenData(DataSource):
             )
         )
         return Dataset(train_x, train_y, test_x, test_y)
+
+
+def demand_classes(y: Tensor, name: str, shape: tuple[int, int], likelihood: Likelihood) -> None:
+    """InputError unless y are classes, and of those that there are."""
+    if not are_classes(y, likelihood):
+        raise InputError(
+            f"{name}: is {name_of(y.dtype)}: must be float64 or float32; whole numbers are classes,"
+            f" and {type(likelihood).__name__} takes any numbers"
+        )
+    classes_as_vectors(y, torch.zeros(shape), name)
 
 
 def as_vectors(y: Tensor, units: int) -> Tensor:
@@ -79,6 +91,8 @@ def given_data(data: Any, dtype: str | None) -> GivenData:
     given = [*given, *given][:4]
     for name, value in zip(NAMES, given, strict=True):
         demand_numbers(name, value, given[0].dtype, dtype)
+    for i in (0, 2):
+        given[i] = given[i] if given[i].is_floating_point() else given[i].double()
     return GivenData(len(given[0]), len(given[2]), tensors=Dataset(*given))
 
 

@@ -24,12 +24,17 @@ def given_likelihood(value: Likelihood | str) -> Likelihood:
 
 
 def given_targets(y: Any, z: Tensor, likelihood: Likelihood, key: str = "y") -> Tensor:
-    """Targets `[..., M, n_y]` of outputs z `[..., M, n]`; whole numbers `[..., M]` are classes, and become one-hot."""
+    """Targets `[..., M, n_y]` of outputs z `[..., M, n]`; of a density of classes also their numbers `[..., M]`."""
     y = as_tensor(y, key)
-    if not y.is_floating_point():
+    if are_classes(y, likelihood):
         return classes_as_vectors(y, z, key)
     own_size = not likelihood.takes  # of a density whose targets are fewer than the outputs
     return given_tensor(y, key, ["...", z.shape[-2], "n_y" if own_size else z.shape[-1]], z)
+
+
+def are_classes(y: Tensor, likelihood: Likelihood) -> bool:
+    """Whether y are whole numbers that stand for classes: not where the density takes any numbers."""
+    return not y.is_floating_point() and "real" not in likelihood.takes
 
 
 def classes_as_vectors(y: Tensor, z: Tensor, key: str) -> Tensor:

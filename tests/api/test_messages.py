@@ -64,6 +64,7 @@ CURVATURE: dict[str, Wrong] = {
     "y: has shape [4, 2]: must be [..., 5, 2]": lambda: ng.Hessian(NETWORK, PARAMS, X, Y[:4]),
     "y: is float32: must be float64":
         lambda: ng.EmpiricalFisher(NETWORK, PARAMS, X, Y.float()),
+    "y: is int64: must be float64": lambda: ng.GGN(NETWORK, PARAMS, X, Y.long()),
     "y: has classes from 2 to 2: must be from 0 to 1":
         lambda: ng.GGN(NETWORK, PARAMS, X, torch.full((5,), 2), "categorical"),
     "likelihood: is the class Gaussian: must be a Likelihood":
@@ -98,6 +99,8 @@ TRAINING: dict[str, Wrong] = {
     "train_x: is uint8: must be float64 or float32": lambda: train((X.numpy().astype(np.uint8), Y)),
     "test_x: holds numbers that are not finite": lambda: train((X, Y, X / 0, Y)),
     "train_y: has shape [5, 2]: must be [..., 5], since whole numbers are classes":
+        lambda: train((X, Y.long()), likelihood="categorical"),
+    "train_y: is int64: must be float64 or float32; whole numbers are classes, and Gaussian takes":
         lambda: train((X, Y.long())),
     "train_y: has classes from 0 to 4: must be from 0 to 1":
         lambda: train((X, torch.arange(5)), likelihood="categorical"),

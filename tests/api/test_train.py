@@ -88,6 +88,12 @@ def test_a_run_has_one_precision(given: str, dtype: str | None, used: str) -> No
     assert params[0].dtype is getattr(torch, used)
 
 
+def test_pixels_in_bytes_are_numbers_where_a_precision_is_asked_for() -> None:
+    x, y = np.random.default_rng(0).integers(0, 255, (40, 5), np.uint8), torch.randn(40, 3)
+    params, _ = ng.train(NETWORK, (x, y), ng.SGD(lr=1e-9), passes=1, dtype="float32")
+    assert params[0].dtype is torch.float32
+
+
 def test_classes_are_numbers_or_unit_vectors() -> None:
     x, classes = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     vectors = np.eye(3)[classes]
