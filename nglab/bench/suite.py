@@ -24,6 +24,7 @@ from nglab.bench.whole_runs import whole_runs
 from nglab.networks.network import Network
 from nglab.runs.cores import available_cores
 from nglab.runs.machine import machine
+from nglab.runs.outputs import check_folder
 from nglab.settings.messages import demand, one_of
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ HAVE_A_ROOF = {"sgd", "ngd"}
 def bench(config: DictConfig, folder: Path) -> list[Path]:
     """Measure what `config` asks for; `bench.csv`, `bench.md` and pictures go into `folder`. Returns the files."""
     settings = read_settings(config)
+    check_folder(folder)
     with on_cores(settings.threads), workers(settings.blas, settings.threads) as processes:
         blas = {worker.blas: worker.ask(machine)["BLAS"] for worker in processes}
         ring = Ring(processes, settings.rounds, torch.float32)
@@ -134,7 +136,6 @@ def read_settings(config: DictConfig) -> Settings:
     cores = available_cores()
     right = f"at most {cores}, the cores at hand"
     demand(config.threads <= cores, "threads", config.threads, right)
-    demand(not Path(config.out).is_file(), "out", config.out, "a folder")
     return Settings(**{**chosen, **counts, "seeds": seeds, "panels": sorted(chosen["panels"])})
 
 

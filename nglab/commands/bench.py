@@ -28,7 +28,7 @@ KEYS = {
 
 def command(arguments: list[str]) -> None:
     given = read("bench", __doc__ or "", arguments, KEYS, more_keys=True)
-    config = compose(as_lists(given.overrides, ["blas", "dtype", "panels", "what"]), "bench")
+    config = compose(as_lists(given.overrides, ["blas", "dtype", "panels", "what"]), "bench", KEYS)
 
     from nglab.bench.suite import bench  # torch: once this is right
 

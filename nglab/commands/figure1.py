@@ -26,7 +26,7 @@ KEYS = {
 def command(arguments: list[str]) -> None:
     given = read("figure1", __doc__ or "", arguments, KEYS, more_keys=True)
     with with_preset(as_lists(given.overrides, ["panels"]), "figure1") as overrides:
-        config = compose(overrides, "figure1")
+        config = compose(overrides, "figure1", KEYS)
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 
