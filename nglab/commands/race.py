@@ -37,7 +37,7 @@ def command(arguments: list[str]) -> None:
 
     lists = as_lists(rest, ["methods", "problems", "beside", "tuned_for"])
     with with_preset(lists, "race") as overrides:
-        config = compose_beside(overrides, "race", KEYS, config_dir)
+        config = compose_beside(overrides, "race", config_dir, KEYS)
 
     from nglab.figures.race.compute_race import race  # torch: once this is right
 

@@ -111,7 +111,7 @@ def making(folder: Path) -> Iterator[None]:
 
 
 def compose_beside(
-    overrides: list[str], name: str, keys: Collection[str] = (), config_dir: str | None = None
+    overrides: list[str], name: str, config_dir: str | None = None, keys: Collection[str] = ()
 ) -> DictConfig:
     """As `compose`; options also come from `config_dir`."""
     hydra_for(Namespace(config_path=None, config_dir=config_dir))

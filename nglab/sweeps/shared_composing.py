@@ -105,8 +105,9 @@ class SharedConfigLoader(ConfigLoaderImpl):
         if groups & {o.key_or_group for o in own}:  # of a search path that the overrides name
             first, _, cfg = self.composed.get((*others, *overrides), anew)
         if first != overrides:
-            there = set(first)
-            vary(cfg, [o for o in own if o.input_line not in there], parsed)
+            pairs = zip(parsed, first, strict=True)
+            new = {o.key_or_group for o, there in pairs if o.input_line != there}
+            vary(cfg, [o for o in own if o.key_or_group in new], parsed)
         return cfg
 
     def is_group(self, key: str) -> bool:
