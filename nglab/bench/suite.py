@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from nglab.bench import step_tables
 from nglab.bench.bench_report import write_report
@@ -124,6 +124,8 @@ def read_settings(config: DictConfig) -> Settings:
     chosen: dict[str, list[str]] = {}
     known = {"what": tuple(MEASUREMENTS), "panels": tuple(PANELS), "dtype": DTYPES, "blas": BLAS}
     for key, values in known.items():
+        right = f"a list of some of {', '.join(values)}"
+        demand(isinstance(config[key], ListConfig), key, config[key], right)
         chosen[key] = list(dict.fromkeys(map(str, config[key])))
         demand(len(chosen[key]) > 0, key, chosen[key], f"one or more of {', '.join(values)}")
         for name in chosen[key]:
