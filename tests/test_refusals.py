@@ -85,6 +85,8 @@ REFUSED = {
     f"run -m {TINY} optimizer.lr=interval(0.1,1)": "optimizer.lr=interval(0.1,1): Hydra's own sweeper draws from no",
     f"run -m {TINY} hydra/launcher=stacked hydra/launcher=sequential": "hydra/launcher=stacked is named already",
     "race hydra/launcher=stacked --hydra/launcher=basic": "hydra/launcher=stacked is given already",
+    "race out=${hydra:job.num}": "out=None: must be a folder",
+    "bench ++out=1e400": "out=inf: must be a folder",
     "list runs out=x": "out: no such key",
     "collect runs out=a.csv --out b.csv": "out=a.csv is given already",
     f"run -m {TINY} hydra/launcher=stacked hydra.launcher.processes=1.5": "processes=1.5: must be a whole",

@@ -8,9 +8,7 @@ examples:
   nglab bench what=scaling,solvers rounds=5 out=outputs/quick
 """
 
-from pathlib import Path
-
-from nglab.commands._output import as_lists, show_log
+from nglab.commands._output import as_lists, folder_of, show_log
 from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
@@ -33,5 +31,5 @@ def command(arguments: list[str]) -> None:
     from nglab.bench.suite import bench  # torch: once this is right
 
     show_log()
-    for file in bench(config, Path(config.out)):
+    for file in bench(config, folder_of(config)):
         print(file)

@@ -25,8 +25,9 @@ class Arguments:
 
     @property
     def overrides(self) -> list[str]:
-        """The settings as Hydra takes them."""
-        return [f"{key}={value}" for key, value in self.settings.items()]
+        """The settings as Hydra takes them; the name of a folder may have any character."""
+        values = {key: quoted(v) if key == "out" else v for key, v in self.settings.items()}
+        return [f"{key}={value}" for key, value in values.items()]
 
     def folder(self, key: str, default: str | Path) -> Path:
         return Path(self.settings.get(key, default))
