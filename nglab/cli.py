@@ -33,11 +33,7 @@ examples:
 
 
 def main(argv: list[str] | None = None) -> int:
-<<<<<<< HEAD
     """Run a command; status: 0, 1 (a run failed, a full disk), 2 (wrong input), 128 + a signal (130: Ctrl-C)."""
-=======
-    """Run a command; its exit status: 0, 1 (a failed run, a full disk), 2 (wrong input), 128 + signal (130: Ctrl-C)."""
->>>>>>> a71d0e0c7c3e27b1b34ead5b5ebd115324ad7a54
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # spinning long, threads starve each other
     keep_freed_memory()
     collect_rarely()
