@@ -30,26 +30,35 @@ class NGD(torch.optim.Optimizer):
     """ΔW_i = (α/L) (Λ̃_i + √λ I)⁻¹ ⟨e_i x_{i-1}ᵀ⟩ (Λ_i + √λ I)⁻¹ (Bernacchia et al. 2018, Eq. 20), λ by Eq. 21.
 
     For the weights, with their biases, of every `nn.Linear` and `nn.Conv2d` (of one group, padded with zeros) whose
-    weights are trained; a convolution's factors are those of Grosse & Martens (2016). W_i is `[n_i, n_{i-1} + 1]`, a
-    filter laid out as a row. All other parameters are trained by `others`, never silently left out.
+    weights are trained, in float32 or float64; a convolution's factors are those of Grosse & Martens (2016). W_i is
+    `[n_i, n_{i-1} + 1]`, a filter laid out as a row. Frozen parameters stay as they are. All others, such as those of
+    norms and embeddings, are trained by `others`, never silently left out.
 
-    `likelihood`: "gaussian", h = ½ · mean over examples of ‖y − z‖² summed over outputs; "categorical", the mean cross
-    entropy of logits z `[M, classes]`, y one-hot or classes `[M]`; or a `Likelihood`. An example is an index of the
-    output's first axis.
+    - `likelihood`: "gaussian", h = ½ · mean over examples of ‖y − z‖² summed over outputs; "categorical", the mean
+      cross entropy of logits z `[M, classes]`, y one-hot or classes `[M]`; or a `Likelihood`. An example is an index of
+      the output's first axis.
+    - `lr`: α.
+    - `damping`: λ₀, or what the rule of λ is to be set to, `{"initial": 1e-2, "min": 1e-8, "interval": 5}`: with an
+      interval λ is adapted, and the closure called again, at every fifth step alone.
+    - `split`: √λ "equal" on both factors, or by "pi".
+    - `samples`: K, the targets sampled from the model an example.
+    - `average`: what running means of the factors keep.
+    - `refresh_every`: steps from one measuring and inverting of the factors to the next.
+    - `step`: how far to go: "paper" α/L, "line" as far as the model falls along D and the last step, "layerwise" with a
+      coefficient for each layer.
+    - `others`: parameters → the optimizer of those that have no factors.
+    - `params`: the parameters to train, or groups of them, as torch's optimizers take them; a group may have its own
+      `lr`, at which "layerwise", which finds a coefficient for each layer, does not look. Schedulers of torch set it.
+    - `seed`: of the sampled targets.
 
-    `lr` is α; `damping` λ₀, or what the rule of λ is to be set to (`{"initial": 1e-2, "min": 1e-8, "interval": 5}`);
-    `split` √λ "equal" on both factors or by "pi"; `samples` K, the targets sampled an example; `average` what running
-    means of the factors keep; `refresh_every` the steps from one measuring and inverting of the factors to the next;
-    `step` how far to go: "paper" α/L, "line" as far as the model falls along D and the last step, "layerwise" with a
-    coefficient for each layer. What is None is as in conf/optimizer/ngd.yaml.
-    `others`: parameters → the optimizer of those that have no factors. `params`: the parameters to train, or groups of
-    them, as torch's optimizers take them; a group may have its own `lr`, at which "layerwise", which finds a
-    coefficient for each layer, does not look. `seed` is that of the sampled targets.
+    What is None is as in conf/optimizer/ngd.yaml.
 
     Raises InputError, naming the argument or the layer: for a setting out of its range; parameters without an `others`;
     layers that share weights, are called more or less often than once a pass, or whose weights are used elsewhere; and
     targets of another shape than the output.
 
+    >>> import torch
+    >>> from torch import nn
     >>> from nglab.torch import NGD
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
     >>> optimizer = NGD(model, damping=1e-2)
@@ -151,6 +160,8 @@ class KFAC(NGD):
 
     What is None is as in conf/optimizer/kfac.yaml; arguments, scale of the loss and errors are those of `NGD`.
 
+    >>> import torch
+    >>> from torch import nn
     >>> from nglab.torch import KFAC
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
     >>> optimizer = KFAC(model, "categorical")
