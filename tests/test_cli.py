@@ -96,7 +96,7 @@ import sys
 from nglab import cli
 cli.main(["--help"]), cli.main(["rnu"]), cli.main(["completion", "bash"])
 assert not {"torch", "hydra", "omegaconf", "pandas", "matplotlib", "numpy"} & set(sys.modules)
-cli.main(["run", "--cfg", "job"]), cli.main(["run", "optimizer.lrr=1"])
+cli.main(["run", "--cfg", "hydra"]), cli.main(["run", "optimizer.lrr=1"])
 assert "hydra" in sys.modules and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -34,6 +34,8 @@ TABLES = {
     "layerwise": Table("layerwise's step, 250 examples", MS, KFAC_JAX),
     "stacks": Table("SGD, 20 examples, a run and step", US, {"over_alone": "alone", "over_jax": "JAX's vmap"}),
     "libraries": Table("The NGD step by PyTorch's libraries", MS, {"over_nglab": "nglab"}),
+    "modules": Table("A step on any nn.Module, curvature made anew as said", MS,
+                     {"over_autograd": "autograd's forward and backward"}),
     "scaling": Table("NGD step", MS, EXPLICIT, "setting"),
     "solvers": Table("One factor refreshed and applied", MS, {"over_direct": "direct inversion"}, "setting"),
 }  # fmt: skip

@@ -1,8 +1,9 @@
 """The steps that are compared: who takes part, on which batches, and beside whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import pandas as pd
 import torch
@@ -11,6 +12,8 @@ from nglab.bench.cases import Plan
 from nglab.bench.cost import flops_ngd, flops_sgd
 from nglab.bench.jax_steps import jax_scan_momentum, jax_scan_sgd, jax_stack_sgd
 from nglab.bench.kfac_jax_optimizer import RULES, kfac_jax_step, settings_like
+from nglab.bench.models import ModelPlan
+from nglab.bench.module_steps import AUTOGRAD, MODULE_STEPS
 from nglab.bench.nglab_steps import method, nglab_ngd, nglab_step
 from nglab.bench.peers import PEERS
 from nglab.bench.processes import Contender, Worker, contest
@@ -20,6 +23,8 @@ from nglab.bench.timing import Step
 from nglab.networks.network import Network
 
 SGD_BATCH, NGD_BATCH, KFAC_BATCH = 20, 1000, 250
+MODEL_BATCHES = {"MLP": 1000, "CNN": 500}
+REFRESHES = {"each step": 1, "every tenth": 10}
 SGD_CALL = (
     50  # steps in one call: what nglab's loop takes at once, and over which JAX's dispatch spreads
 )
@@ -38,6 +43,7 @@ REFERENCES = {
     "ngd": {"over_nglab": "nglab", "over_explicit": "explicit forward + backward",
             "over_kfac_jax": KFAC_JAX, "over_kfac_jax_rule": KFAC_JAX_RULE},
     "libraries": {"over_nglab": "nglab"},
+    "modules": {"over_autograd": AUTOGRAD},
     "kfac": {"over_kfac_jax": KFAC_JAX_AS_KFAC},
     "layerwise": {"over_kfac_jax": KFAC_JAX_EACH},
     "stacks": {"over_alone": "nglab, alone", "over_jax": f"JAX, vmap of a scan over {RUNS}"},
@@ -62,11 +68,26 @@ class Ring:
         return contest(self.processes, by_torch, by_jax, REFERENCES[what], self.rounds, what)
 
 
-def from_plan(make: Maker, plan: Plan) -> Step:
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
+
+
+class Planned(Protocol[Made_co]):
+    """A `Plan` or a `ModelPlan`."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def case(self) -> Made_co: ...
+
+
+def from_plan(make: Callable[[Made], Step], plan: Planned[Made]) -> Step:
     return make(plan.case())
 
 
-def on(plan: Plan, makers: Mapping[str, Maker], parts: int = 1) -> dict[str, Contender]:
+def on(
+    plan: Planned[Made], makers: Mapping[str, Callable[[Made], Step]], parts: int = 1
+) -> dict[str, Contender]:
     """Each maker on its own case; a call of its step is `steps × parts` of what is reported."""
     return {
         name: Contender(partial(from_plan, make, plan), plan.steps * parts)
@@ -138,3 +159,10 @@ def stacks(ring: Ring, network: Network) -> pd.DataFrame:
     }
     name = f"JAX, vmap of a scan over {RUNS}"
     return ring.compare("stacks", by_torch, on(plan, {name: partial(jax_stack_sgd, RUNS)}, RUNS))
+
+
+def modules(ring: Ring, model: str, refreshed: str) -> pd.DataFrame:
+    """On a model of `MODEL_BATCHES`; curvature and inverses made anew as one of `REFRESHES` says."""
+    plan = ModelPlan(model, MODEL_BATCHES[model], REFRESHES[refreshed], ring.dtype)
+    rows = ring.compare("modules", on(plan, MODULE_STEPS), {})
+    return rows.assign(panel=f"{model}, {refreshed}")

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from nglab.bench import step_tables
 from nglab.bench.bench_report import write_report
@@ -23,6 +24,7 @@ from nglab.bench.whole_runs import whole_runs
 from nglab.networks.network import Network
 from nglab.runs.cores import available_cores
 from nglab.runs.machine import machine
+from nglab.runs.outputs import check_folder
 from nglab.settings.messages import demand, one_of
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,11 @@ def parts(ring: Ring, network: Network) -> pd.DataFrame:
     return worker.ask(parts_of_step, plan, ring.rounds).assign(blas=worker.blas)
 
 
+def modules(ring: Ring, settings: Settings) -> pd.DataFrame:
+    pairs = product(step_tables.MODEL_BATCHES, step_tables.REFRESHES)
+    return pd.concat([step_tables.modules(ring, *pair) for pair in pairs])
+
+
 def in_first(sweep: Callable[[torch.dtype, int], pd.DataFrame]) -> Measurement:
     """A sweep of its own, in the first process."""
 
@@ -91,18 +98,20 @@ MEASUREMENTS: dict[str, Measurement] = {
     "stacks": on_panels(step_tables.stacks, "ABC"),
     "parts": on_panels(parts),
     "libraries": on_panels(step_tables.libraries),
+    "modules": modules,
     "runs": runs,
     "scaling": in_first(scaling),
     "solvers": in_first(solvers),
 }
-IN_FIRST_DTYPE = {"libraries", "runs", "scaling", "solvers"}
-IN_FEWER_ROUNDS = {"libraries", "scaling", "solvers"}  # a quarter: what differs by factors
+IN_FIRST_DTYPE = {"libraries", "modules", "runs", "scaling", "solvers"}
+IN_FEWER_ROUNDS = IN_FIRST_DTYPE - {"runs"}  # a quarter: what differs by factors
 HAVE_A_ROOF = {"sgd", "ngd"}
 
 
 def bench(config: DictConfig, folder: Path) -> list[Path]:
     """Measure what `config` asks for; `bench.csv`, `bench.md` and pictures go into `folder`. Returns the files."""
     settings = read_settings(config)
+    check_folder(folder)
     with on_cores(settings.threads), workers(settings.blas, settings.threads) as processes:
         blas = {worker.blas: worker.ask(machine)["BLAS"] for worker in processes}
         ring = Ring(processes, settings.rounds, torch.float32)
@@ -115,6 +124,8 @@ def read_settings(config: DictConfig) -> Settings:
     chosen: dict[str, list[str]] = {}
     known = {"what": tuple(MEASUREMENTS), "panels": tuple(PANELS), "dtype": DTYPES, "blas": BLAS}
     for key, values in known.items():
+        right = f"a list of some of {', '.join(values)}"
+        demand(isinstance(config[key], ListConfig), key, config[key], right)
         chosen[key] = list(dict.fromkeys(map(str, config[key])))
         demand(len(chosen[key]) > 0, key, chosen[key], f"one or more of {', '.join(values)}")
         for name in chosen[key]:
@@ -127,7 +138,6 @@ def read_settings(config: DictConfig) -> Settings:
     cores = available_cores()
     right = f"at most {cores}, the cores at hand"
     demand(config.threads <= cores, "threads", config.threads, right)
-    demand(not Path(config.out).is_file(), "out", config.out, "a folder")
     return Settings(**{**chosen, **counts, "seeds": seeds, "panels": sorted(chosen["panels"])})
 
 

@@ -18,6 +18,9 @@ def command(arguments: list[str]) -> None:
     from nglab.runs.table import whole_runs
 
     root = Path(*given.positions or ["outputs"])
+    if not given.positions and not any(root.rglob("metrics.csv")):
+        print("no runs yet: `nglab run` leaves its first one below outputs")
+        return
     table = list_runs(whole_runs([root], say), root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):

@@ -16,9 +16,12 @@ KEYS = {"out": "where the pictures go; default the first DIR"}
 def command(arguments: list[str]) -> None:
     given = read("plot", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
 
-    from nglab.figures.comparison import plot_runs
+    from nglab.figures.comparison import FILES, plot_runs
+    from nglab.runs.outputs import check_folder
     from nglab.runs.table import whole_runs
 
     folders = [Path(folder) for folder in given.positions]
-    for file in plot_runs(whole_runs(folders, say), given.folder("out", folders[0])):
+    out = given.folder("out", folders[0])
+    check_folder(out, *FILES)
+    for file in plot_runs(whole_runs(folders, say), out):
         print(file)

@@ -181,7 +181,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """
     found: set[Path] = set()
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise InputError(f"{path} is not a folder: give a run's folder, or one that holds runs")
         below = set(folders_with(("metrics.csv", "summary.json"), path))
         if not below:

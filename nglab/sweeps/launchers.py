@@ -18,11 +18,20 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from nglab.runs.ownership import finished
-from nglab.settings.messages import demand
+from nglab.settings.building import value_of
+from nglab.settings.fields import Count, Positive
 from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
+
+OPTIONS = {
+    "memory_gib": Positive,
+    "cache_mib": Positive | None,
+    "processes": Count | None,
+    "alone": bool,
+}
+"""What the options of `stacked` must be."""
 
 
 class Sequential(Launcher):
@@ -103,9 +112,14 @@ class Stacked(Sequential):
     def __init__(
         self, memory_gib: float, cache_mib: float | None, processes: int | None, alone: bool
     ) -> None:
-        given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes}
+        given = {
+            "memory_gib": memory_gib,
+            "cache_mib": cache_mib,
+            "processes": processes,
+            "alone": alone,
+        }
         for key, value in given.items():
-            demand(value is None or value > 0, f"hydra.launcher.{key}", value, "above 0")
+            value_of(OPTIONS[key], value, f"hydra.launcher.{key}")
         self.memory = memory_gib * 2**30
         self.cache = math.inf if cache_mib is None else cache_mib * 2**20
         self.processes, self.alone = processes, alone

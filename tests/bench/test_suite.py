@@ -11,8 +11,11 @@ from same_process import SameProcess
 from nglab import cli
 from nglab.bench import cost, scaling, solving, step_tables, suite, timing, whole_runs
 from nglab.bench.cases import network_of
+from nglab.bench.module_steps import AUTOGRAD, MODULE_STEPS
 from nglab.bench.nglab_steps import nglab_ngd
 from nglab.bench.timing import VENDOR
+
+MODULES = {AUTOGRAD: MODULE_STEPS[AUTOGRAD]}
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,8 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(scaling, "BASE", {"width": 4, "depth": 2, "batch": 20, "samples": 1})
     monkeypatch.setattr(solving, "WIDTHS", (4, 8))
     for name, value in {"SGD_CALL": 2, "STACK_CALL": 2, "RUNS": 3, "NGD_BATCH": 30,
-                        "KFAC_BATCH": 30, "PEERS": {"broken": broken}}.items():  # fmt: skip
+                        "KFAC_BATCH": 30, "PEERS": {"broken": broken},
+                        "MODEL_BATCHES": {"MLP": 4, "CNN": 4}, "MODULE_STEPS": MODULES}.items():  # fmt: skip
         monkeypatch.setattr(step_tables, name, value)
     for name in ("jax_scan_sgd", "jax_scan_momentum"):
         monkeypatch.setattr(step_tables, name, nglab_ngd)  # which compiles nothing
@@ -70,6 +74,12 @@ def test_everything_is_measured_and_written(capsys):
     assert steps.over_explicit[steps.contender.str.startswith("explicit f")].eq(1).all()
     assert (rows.ms[rows.error.isna() & (rows.what != "runs")] > 0).all()
 
+    modules = rows[rows.what == "modules"].dropna(subset="ms")
+    assert set(modules.panel) == {
+        f"{m}, {r}" for m in ("MLP", "CNN") for r in ("each step", "every tenth")
+    }
+    assert (modules.over_autograd == 1).all()
+
     text = Path("here/bench.md").read_text()
     assert "1 thread, 2 rounds" in text and "torch 2." in text and "BLAS, lifted: " in text
     assert "- broken (A, C): ValueError: too many values to unpack" in text
@@ -108,7 +118,8 @@ def test_one_process_and_one_precision(capsys):
         ("dtype=float16", "dtype=float16: must be one of float32, float64"),
         ("blas=fast,vendor", "blas=fast: must be one of lifted, vendor"),
         ("runds=3", "runds: no such key; did you mean rounds?"),
-        ("out=file", "out=file: must be a folder"),
+        ("out=file", "out: "),
+        ("++dtype=null", "dtype=None: must be a list of some of float32, float64"),
     ],
 )
 def test_wrong_input(argument, message, capsys):
