@@ -24,7 +24,7 @@ from nglab.settings.composing import explain, unforeseen
 from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
 from nglab.sweeps.shared_composing import as_given
-from nglab.sweeps.workers import end_with_launcher
+from nglab.sweeps.workers import at_a_job
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -87,7 +87,6 @@ class JobCallbacks(Callbacks):
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
-        end_with_launcher()
         with reported():
             self.begin(self.check(config))
             write_hydra_files(config)
@@ -107,7 +106,7 @@ class JobCallbacks(Callbacks):
         hydra, config = HydraConfig.get(), self.in_hand
         folder = Path(hydra.runtime.output_dir)
         concurrent = hydra.mode == RunMode.MULTIRUN and not one_at_a_time(hydra.launcher._target_)
-        with reported():
+        with at_a_job(), reported():
             if finished(folder, config.described()):
                 log.info("%s: finished already", folder)
             else:

@@ -167,10 +167,32 @@ def end_with(parent: int) -> None:
             os._exit(130)
 
 
-def end_with_launcher() -> None:
-    """In a process of multiprocessing or joblib, which would wait for minutes after its launcher is killed."""
-    if launcher := multiprocessing.parent_process():
-        end_with(launcher.pid or 0)
+noted: list[int] = []
+"""The signals that came to this process between two jobs."""
+
+
+@contextmanager
+def at_a_job() -> Iterator[None]:
+    """In a process of multiprocessing or joblib, which serves a launcher in its main thread: it ends with that.
+
+    Signals end it within a job, once that has written what it is at, or at the next one: between jobs it may be
+    sending a result, half of which the launcher would wait on for ever.
+    """
+    launcher = multiprocessing.parent_process()
+    if launcher is None:
+        yield
+        return
+    end_with(launcher.pid or 0)
+    heard = [one for one in ASKING if signal.getsignal(one) not in (signal.SIG_IGN, None)]
+    for one in heard:
+        signal.signal(one, signal.SIG_DFL)
+    for number in noted:
+        signal.raise_signal(number)
+    try:
+        yield
+    finally:
+        for one in heard:
+            signal.signal(one, lambda number, _: noted.append(number))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Work dealt out to processes, some of which are killed."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from nglab.runs.ownership import alone_in, at_work
 from nglab.runs.signals import Interrupted, ending_by_exception
-from nglab.sweeps.workers import Lost, in_processes, passing_on
+from nglab.sweeps.workers import Lost, at_a_job, in_processes, passing_on
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
 
@@ -68,3 +69,22 @@ def test_a_signal_goes_to_the_workers_and_they_may_end_what_they_write(tmp_path)
         in_processes(work, range(2), 2)
     assert all((folder / "written").exists() for folder in folders)
     assert not any(map(at_work, folders))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_launchers_worker_is_ended_within_jobs_or_at_the_next(number, tmp_path):
+    """Never between them, where it may be sending a result."""
+
+    def work():
+        with at_a_job():
+            pass
+        signal.raise_signal(number)
+        (tmp_path / "sent").touch()
+        with at_a_job():
+            (tmp_path / "next").touch()
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == -number
+    assert [path.name for path in tmp_path.iterdir()] == ["sent"]
