@@ -37,7 +37,7 @@ PUBLIC = {
     "EmpiricalFisher": "nglab.curvature.empirical_fisher",
     "GGN": "nglab.curvature.ggn",
     "Hessian": "nglab.curvature.hessian",
-    "natural_gradient": "nglab.curvature.exact_natural_gradient",
+    "natural_gradient": "nglab.curvature.natural_gradient",
     "Optimizer": "nglab.optimizers.optimizer",
     "Likelihood": "nglab.likelihoods.likelihood",
     "DataSource": "nglab.data.source",

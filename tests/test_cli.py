@@ -83,7 +83,7 @@ def test_the_help_of_run_lists_groups_and_keys(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("figur1", "did you mean figure1?"), ("zzz", "there are bench, claims, collect,")],
+    [("figur1", "did you mean figure1?"), ("zzz", "there are bench, check, claims,")],
 )
 def test_a_mistyped_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nglab(command) == 2
@@ -96,7 +96,7 @@ import sys
 from nglab import cli
 cli.main(["--help"]), cli.main(["rnu"]), cli.main(["completion", "bash"])
 assert not {"torch", "hydra", "omegaconf", "pandas", "matplotlib", "numpy"} & set(sys.modules)
-cli.main(["run", "--cfg", "job"]), cli.main(["run", "optimizer.lrr=1"])
+cli.main(["run", "--cfg", "hydra"]), cli.main(["run", "optimizer.lrr=1"])
 assert "hydra" in sys.modules and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
-from nglab.api.reading import Folder, as_paths
+from nglab.api.reading import Folder, as_paths, left_out
 from nglab.figures.comparison import compare_runs
-from nglab.runs.table import find_runs
+from nglab.runs.table import whole_runs
 
 
 def plot_runs(folders: Folder | Iterable[Folder]) -> Figure:
@@ -17,7 +17,8 @@ def plot_runs(folders: Folder | Iterable[Folder]) -> Figure:
     over examples, is logarithmic; dashed: the smallest possible loss, where it is known. The shape is two pictures side
     by side, of a matplotlib `Figure` that notebooks show and `savefig` writes: `nglab plot` draws the same.
 
-    Raises InputError where a folder is none or holds no run, or no run has been evaluated yet.
+    Raises InputError where a folder is none or holds no run, or no run has been evaluated yet. A damaged run
+    below a folder is left out with a warning.
 
     Source: the runs' `metrics.csv`; no formula is applied to them.
 
@@ -26,4 +27,4 @@ def plot_runs(folders: Folder | Iterable[Folder]) -> Figure:
     Traceback (most recent call last):
     nglab.errors.InputError: nowhere is not a folder: give a run's folder, or one that holds runs
     """
-    return compare_runs(find_runs(as_paths(folders)))
+    return compare_runs(whole_runs(as_paths(folders), left_out))

@@ -1,5 +1,6 @@
 """Runs that are on disk, as tables."""
 
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,11 @@ def as_paths(folders: Folder | Iterable[Folder]) -> list[Path]:
     if not isinstance(folders, str | PathLike | Iterable):
         raise InputError(f"folders: is {a_kind(folders)}: must be a folder, or a list of folders")
     return [Path(one) for one in ([folders] if isinstance(folders, str | PathLike) else folders)]
+
+
+def left_out(text: str) -> None:
+    """A damaged run is no error, where there are others."""
+    warnings.warn(text, stacklevel=4)
 
 
 def read_run(folder: Folder) -> RunRecord:
@@ -48,7 +54,8 @@ def read_runs(folders: Folder | Iterable[Folder]) -> pd.DataFrame:
     h = (1/N) Σ −log r(y|z), means over examples, times are in seconds. The rows of each run's `metrics.csv` are
     `read_run`'s.
 
-    Raises InputError where a folder is none or holds no run, or a run cannot be read.
+    Raises InputError where a folder is none, holds no run, or is a run that is damaged; a damaged run below it is
+    left out with a warning.
 
     Source: the files are those of `nglab run`; no formula is applied to them.
 
@@ -57,4 +64,4 @@ def read_runs(folders: Folder | Iterable[Folder]) -> pd.DataFrame:
     Traceback (most recent call last):
     nglab.errors.InputError: nowhere is not a folder: give a run's folder, or one that holds runs
     """
-    return many.collect(table.find_runs(as_paths(folders)))
+    return many.collect(table.whole_runs(as_paths(folders), left_out))

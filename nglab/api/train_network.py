@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from nglab.api.configuring import configured
+from nglab.data.batches import steps_of
 from nglab.data.source import DataSource
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
@@ -91,7 +92,7 @@ def trained(config: Config, progress: bool | None) -> Trained:
     """Train what `config` names, in memory."""
     problem, rows = build(config), []
     params, passes = problem.params, config.train.passes
-    steps = round(passes * config.data.train_examples / config.optimizer.batch_size)
+    steps = steps_of(passes, config.data.train_examples, config.optimizer.batch_size)
     with Progress(steps, progress) as shown:
         for evaluation in evaluations(problem, passes, eval_interval(config)):
             rows += rows_of(evaluation)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from nglab.bench import step_tables
 from nglab.bench.bench_report import write_report
@@ -24,6 +24,7 @@ from nglab.bench.whole_runs import whole_runs
 from nglab.networks.network import Network
 from nglab.runs.cores import available_cores
 from nglab.runs.machine import machine
+from nglab.runs.outputs import check_folder
 from nglab.settings.messages import demand, one_of
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ HAVE_A_ROOF = {"sgd", "ngd"}
 def bench(config: DictConfig, folder: Path) -> list[Path]:
     """Measure what `config` asks for; `bench.csv`, `bench.md` and pictures go into `folder`. Returns the files."""
     settings = read_settings(config)
+    check_folder(folder)
     with on_cores(settings.threads), workers(settings.blas, settings.threads) as processes:
         blas = {worker.blas: worker.ask(machine)["BLAS"] for worker in processes}
         ring = Ring(processes, settings.rounds, torch.float32)
@@ -122,6 +124,8 @@ def read_settings(config: DictConfig) -> Settings:
     chosen: dict[str, list[str]] = {}
     known = {"what": tuple(MEASUREMENTS), "panels": tuple(PANELS), "dtype": DTYPES, "blas": BLAS}
     for key, values in known.items():
+        right = f"a list of some of {', '.join(values)}"
+        demand(isinstance(config[key], ListConfig), key, config[key], right)
         chosen[key] = list(dict.fromkeys(map(str, config[key])))
         demand(len(chosen[key]) > 0, key, chosen[key], f"one or more of {', '.join(values)}")
         for name in chosen[key]:
@@ -134,7 +138,6 @@ def read_settings(config: DictConfig) -> Settings:
     cores = available_cores()
     right = f"at most {cores}, the cores at hand"
     demand(config.threads <= cores, "threads", config.threads, right)
-    demand(not Path(config.out).is_file(), "out", config.out, "a folder")
     return Settings(**{**chosen, **counts, "seeds": seeds, "panels": sorted(chosen["panels"])})
 
 

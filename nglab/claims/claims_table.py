@@ -12,11 +12,14 @@ from nglab.claims.claim import CLAIMS, Claim, Result
 from nglab.errors import InputError
 from nglab.plotting.markdown import pipe_table
 from nglab.plotting.style import save, styled
+from nglab.runs.outputs import check_folder
 
 THEMES = (  # the modules that register claims, in the order of the table
     "linear", "convergence", "practice", "inverses",
     "fishers", "curvature_products", "metrics", "quadratic_model", "invariance",
 )  # fmt: skip
+
+FILES = ("claims.csv", "claims.md")
 
 EXPLANATION = """\
 B = Bernacchia, Lengyel & Hennequin (2018), M = Martens (2014). What is expected was stated before measuring and follows
@@ -42,9 +45,11 @@ def chosen(names: Sequence[str]) -> list[Claim]:
 
 def run_claims(names: Sequence[str], folder: Path) -> bool:
     """Measure the claims, print a line a check, write `claims.csv`, `claims.md` and pictures; did all hold?"""
+    claims = chosen(names)
+    check_folder(folder, *FILES, *(f"{claim.name}.png" for claim in claims))
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
-    for claim in chosen(names):
+    for claim in claims:
         start = time.perf_counter()
         print(f"\n{claim.name} ({claim.source}): {claim.statement}", flush=True)
         result = claim.measure()
@@ -57,8 +62,8 @@ def run_claims(names: Sequence[str], folder: Path) -> bool:
         if result.draw:
             draw(claim, result, folder / claim.name)
     table = pd.DataFrame(rows)
-    table.to_csv(folder / "claims.csv", index=False)
-    (folder / "claims.md").write_text(to_markdown(table))
+    table.to_csv(folder / FILES[0], index=False)
+    (folder / FILES[1]).write_text(to_markdown(table))
     failed = table[table.verdict != "holds"]
     print(f"\n{len(table) - len(failed)} of {len(table)} checks hold; written to {folder}")
     return failed.empty

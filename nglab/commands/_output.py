@@ -5,8 +5,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nglab.errors import InputError
+from nglab.settings.messages import demand
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
@@ -16,6 +22,17 @@ def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
         f"{key}=[{value}]" if key in keys and not value.startswith("[") else f"{key}={value}"
         for key, _, value in pairs
     ]
+
+
+def folder_of(config: "DictConfig") -> Path:
+    """The folder that a configuration names as `out`."""
+    demand(isinstance(config.out, str) and config.out != "", "out", config.out, "a folder")
+    return Path(config.out)
+
+
+def say(text: str) -> None:
+    """Beside what a command shows."""
+    print(f"nglab: {text}", file=sys.stderr)
 
 
 @contextmanager

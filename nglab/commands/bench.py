@@ -8,9 +8,7 @@ examples:
   nglab bench what=scaling,solvers rounds=5 out=outputs/quick
 """
 
-from pathlib import Path
-
-from nglab.commands._output import as_lists, show_log
+from nglab.commands._output import as_lists, folder_of, show_log
 from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
@@ -28,10 +26,10 @@ KEYS = {
 
 def command(arguments: list[str]) -> None:
     given = read("bench", __doc__ or "", arguments, KEYS, more_keys=True)
-    config = compose(as_lists(given.overrides, ["blas", "dtype", "panels", "what"]), "bench")
+    config = compose(as_lists(given.overrides, ["blas", "dtype", "panels", "what"]), "bench", KEYS)
 
     from nglab.bench.suite import bench  # torch: once this is right
 
     show_log()
-    for file in bench(config, Path(config.out)):
+    for file in bench(config, folder_of(config)):
         print(file)

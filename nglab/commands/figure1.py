@@ -9,9 +9,7 @@ examples:
   nglab figure1 out=outputs/mine
 """
 
-from pathlib import Path
-
-from nglab.commands._output import as_lists, show_log, with_preset
+from nglab.commands._output import as_lists, folder_of, show_log, with_preset
 from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
@@ -26,10 +24,10 @@ KEYS = {
 def command(arguments: list[str]) -> None:
     given = read("figure1", __doc__ or "", arguments, KEYS, more_keys=True)
     with with_preset(as_lists(given.overrides, ["panels"]), "figure1") as overrides:
-        config = compose(overrides, "figure1")
+        config = compose(overrides, "figure1", KEYS)
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 
     show_log("nglab.figures")
-    for file in figure1(config, Path(config.out)):
+    for file in figure1(config, folder_of(config)):
         print(file)

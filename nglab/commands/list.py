@@ -7,6 +7,7 @@ examples:
 
 from pathlib import Path
 
+from nglab.commands._output import say
 from nglab.settings.dialect import read
 
 
@@ -14,8 +15,13 @@ def command(arguments: list[str]) -> None:
     given = read("list", __doc__ or "", arguments, {}, "DIR")
 
     from nglab.runs.many import list_runs
+    from nglab.runs.table import whole_runs
 
-    table = list_runs(Path(*given.positions or ["outputs"]))
+    root = Path(*given.positions or ["outputs"])
+    if not given.positions and not any(root.rglob("metrics.csv")):
+        print("no runs yet: `nglab run` leaves its first one below outputs")
+        return
+    table = list_runs(whole_runs([root], say), root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
         print(line, folder)

@@ -7,6 +7,7 @@ examples:
 
 from pathlib import Path
 
+from nglab.commands._output import say
 from nglab.settings.dialect import read
 
 KEYS = {"out": "where the pictures go; default the first DIR"}
@@ -15,9 +16,12 @@ KEYS = {"out": "where the pictures go; default the first DIR"}
 def command(arguments: list[str]) -> None:
     given = read("plot", __doc__ or "", arguments, KEYS, "DIR ...", least=1)
 
-    from nglab.figures.comparison import plot_runs
-    from nglab.runs.table import find_runs
+    from nglab.figures.comparison import FILES, plot_runs
+    from nglab.runs.outputs import check_folder
+    from nglab.runs.table import whole_runs
 
     folders = [Path(folder) for folder in given.positions]
-    for file in plot_runs(find_runs(folders), given.folder("out", folders[0])):
+    out = given.folder("out", folders[0])
+    check_folder(out, *FILES)
+    for file in plot_runs(whole_runs(folders, say), out):
         print(file)

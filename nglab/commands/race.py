@@ -11,9 +11,7 @@ examples:
   nglab race beside=kfac_jax.csv hydra/launcher=joblib
 """
 
-from pathlib import Path
-
-from nglab.commands._output import as_lists, show_log, with_preset
+from nglab.commands._output import as_lists, folder_of, show_log, with_preset
 from nglab.settings.dialect import read
 
 KEYS = {
@@ -37,10 +35,10 @@ def command(arguments: list[str]) -> None:
 
     lists = as_lists(rest, ["methods", "problems", "beside", "tuned_for"])
     with with_preset(lists, "race") as overrides:
-        config = compose_beside(overrides, "race", config_dir)
+        config = compose_beside(overrides, "race", config_dir, KEYS)
 
     from nglab.figures.race.compute_race import race  # torch: once this is right
 
     show_log("nglab.figures")
-    for file in race(config, Path(config.out), words, config_dir):
+    for file in race(config, folder_of(config), words, config_dir):
         print(file)

@@ -40,6 +40,10 @@ class Work(Scratch):
         self.product = [by_columns(w) for w in params.batched]
 
 
+PI_WITHIN = 1e-4, 1e4
+"""The least and the greatest π, lest all of λ fall on one factor."""
+
+
 @dataclass
 class KroneckerState:
     """`batches` are those that the averages have taken in.
@@ -69,9 +73,9 @@ class Kronecker(Metric):
     On the side of the inputs alone C_ii = Λ_i ⊗ I, and (C + λI)⁻¹ G is G_i (Λ_i + λI)⁻¹: no targets are sampled.
 
     With a `refresh` of T the inverses are made at the steps 1, T + 1, 2T + 1 …, and of averages, which change fast
-    while they are few, at most one step in ten later than the last (ours). A network whose factors could not be
-    inverted then has them made anew at each step until they can. Averages may take in fewer batches too, every
-    `measure`-th: of the others no targets are sampled.
+    while they are few, at most one step in ten later than the last (ours). Averages may take in fewer batches too, one
+    in `measure` in the same way: of the others no targets are sampled. A network whose factors could not be inverted
+    has them made anew at each step until they can.
     """
 
     average: Share = setting("what running averages of the factors keep; 0: this batch", paper="0")
@@ -112,7 +116,7 @@ class Kronecker(Metric):
     def takes(self, state: KroneckerState) -> bool:
         """Averages every `measure` steps; without them, where inverses are to be made."""
         if state.work.averaged:
-            return state.steps % self.measure == 0
+            return state.steps % at_first(self.measure, state.steps) == 0
         return state.steps % self.refresh == 0 or state.again
 
     def update_(self, state: KroneckerState, batch: Batch) -> None:
@@ -163,10 +167,9 @@ class Kronecker(Metric):
             self.solver.from_left(a, product, out=d)  # (Λ̃_i + √λ I)⁻¹ times that
 
     def _refreshes(self, state: KroneckerState) -> bool:
-        interval = self.refresh
-        if state.work.averaged:
-            interval = min(interval, max(self.measure, 1 + (state.steps - 1) // 10))
-        return (state.steps - 1) % interval == 0
+        before = state.steps - 1
+        interval = at_first(self.refresh, before) if state.work.averaged else self.refresh
+        return before % interval == 0
 
     def _share_(self, work: Work, damping: Tensor) -> None:
         """What of λ `[...]` falls on each factor: √λ, or π√λ on Λ and √λ/π on Λ̃; all of it on Λ alone."""
@@ -185,6 +188,11 @@ class Kronecker(Metric):
             torch.div(root, pi, out=on_errors)
 
 
+def at_first(interval: int, steps: int) -> int:
+    """Of averages of few batches, which change fast, a shorter interval: at most one step in ten longer (ours)."""
+    return min(interval, 1 + steps // 10)
+
+
 def by_columns(like: Tensor) -> Tensor:
     """Memory for a matrix, or a batch of them, with the columns one after the other."""
     return torch.empty_like(like.mT, memory_format=torch.contiguous_format).mT
@@ -193,7 +201,9 @@ def by_columns(like: Tensor) -> Tensor:
 def pi_of(inputs: Tensor, errors: Tensor) -> Tensor:
     """π of the asymmetric damping, π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): `[layers, ..., n, n]` → `[layers, ...]`.
 
-    Of Martens & Grosse (2015), §6.3, which the conclusions of Bernacchia et al. (2018) ask for.
+    Of Martens & Grosse (2015), §6.3, which the conclusions of Bernacchia et al. (2018) ask for. Ours: π is 1 where a
+    trace is 0, as behind a dead layer, and never beyond `PI_WITHIN`.
     """
     on_inputs, on_errors = (a.diagonal(dim1=-2, dim2=-1).mean(-1) for a in (inputs, errors))
-    return (on_inputs / on_errors).sqrt()
+    alive = (on_inputs > 0) & (on_errors > 0)
+    return torch.where(alive, on_inputs / on_errors, 1).sqrt().clamp(*PI_WITHIN)

@@ -1,5 +1,6 @@
 """The order in which examples are seen."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -7,6 +8,16 @@ from torch import Tensor
 
 AT_ONCE = 2**24
 """Bytes of batches that are gathered at once, so that they lie in the cache when they are taken."""
+
+
+def steps_of(passes: float, examples: int, batch_size: int) -> int:
+    """The least number of steps, one at least, in which `passes` × `examples` are seen.
+
+    >>> steps_of(5, examples=1900, batch_size=1000)
+    10
+    """
+    steps = passes * examples / batch_size
+    return max(1, math.ceil(steps - 1e-9 * max(1, steps)))  # 0.29 × 100 is more than 29 by rounding
 
 
 class Batches:

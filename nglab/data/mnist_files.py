@@ -60,7 +60,8 @@ def data_root(root: str | Path | None) -> Path:
 
 def verify(root: str | Path | None) -> None:
     """Raise InputError unless the four raw files are there, whole and unaltered."""
-    _verify_folder(_raw_folder(data_root(root)))
+    given = "" if root is None else f" data.root={root}"
+    _verify_folder(_raw_folder(data_root(root)), f"; `nglab data mnist{given}` fetches it again")
 
 
 def read(root: str | Path | None, split: str, what: str) -> Tensor:
@@ -107,10 +108,10 @@ def _raw_folder(folder: Path) -> Path:
     return folder / "MNIST" / "raw"
 
 
-def _verify_folder(folder: Path) -> None:
+def _verify_folder(folder: Path, cure: str = "") -> None:
     for name in FILES:
         if problem := _problem(folder, name):
-            raise InputError(f"{folder / name}: {problem}; `nglab data mnist` fetches it again")
+            raise InputError(f"{folder / name}: {problem}{cure}")
 
 
 def _problem(folder: Path, name: str) -> str | None:

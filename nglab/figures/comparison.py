@@ -16,10 +16,14 @@ from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
-from nglab.runs.table import RunRecord, read_run
+from nglab.runs.table import RunRecord
 
+PICTURES, FORMATS = ("comparison", "learning_rates"), ("png", "pdf")
+FILES = [f"{name}.{kind}" for name in PICTURES for kind in FORMATS]
 NAMES = ["arch.name", "optimizer.name"]
 LEGEND_ROWS, LEGEND_ENTRIES = 20, 40
+WIDTH, LEGEND_WIDTH, EMPTY_COLUMN, LETTER = 7.0, 2.5, 0.4, 0.051
+"""Of the two panels, of the widest legend beside them, of its column without words, and of a letter, in inches."""
 
 
 @dataclass(frozen=True)
@@ -48,36 +52,36 @@ class Line:
 
 
 @style.styled
-def plot_runs(folders: Sequence[Path], out: Path) -> list[Path]:
+def plot_runs(runs: Sequence[RunRecord], out: Path) -> list[Path]:
     """Draw `comparison`, and `learning_rates` where something was run at three or more; returns the files.
 
     Earlier pictures are replaced. Raises InputError where no run has a row yet.
     """
-    records = read_drawable(folders)
-    configs = [flatten(record.config) for record in records]
+    records = drawable(runs)
+    configs = [flatten(record.settings) for record in records]
     keys = differing_keys(configs)
     out.mkdir(parents=True, exist_ok=True)
-    written = draw_comparison(group(records, configs, keys), keys, out / "comparison")
+    written = draw_comparison(group(records, configs, keys), keys, out / PICTURES[0])
     final = final_losses(records, configs, [key for key in keys if key != "optimizer.lr"])
     if final.groupby("label").learning_rate.nunique().max() >= 3:
         floors = positive(record.summary.get("minimum_loss") for record in records)
         heading = title(configs[0], keys)
-        written += draw_learning_rates(final, floors, heading, out / "learning_rates")
+        written += draw_learning_rates(final, floors, heading, out / PICTURES[1])
     return written
 
 
 @style.styled
-def compare_runs(folders: Sequence[Path]) -> Figure:
+def compare_runs(runs: Sequence[RunRecord]) -> Figure:
     """The picture `comparison`, for a notebook. Raises InputError where no run has a row yet."""
-    records = read_drawable(folders)
-    configs = [flatten(record.config) for record in records]
+    records = drawable(runs)
+    configs = [flatten(record.settings) for record in records]
     keys = differing_keys(configs)
     return comparison(group(records, configs, keys), keys)
 
 
-def read_drawable(folders: Sequence[Path]) -> list[RunRecord]:
+def drawable(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs that have rows; InputError where none has."""
-    records = [record for record in map(read_run, folders) if len(record.metrics)]
+    records = [record for record in runs if record.columns["step"]]
     if not records:
         raise InputError(
             "no run here has a row in its metrics.csv: plot once one has been evaluated"
@@ -132,7 +136,7 @@ def draw_comparison(lines: Sequence[Line], keys: Sequence[str], stem: Path) -> l
 def comparison(lines: Sequence[Line], keys: Sequence[str]) -> Figure:
     """Loss against examples and against seconds, a line for each setting."""
     floors = positive(r.summary.get("minimum_loss") for line in lines for r in line.records)
-    figure = NotebookFigure(figsize=(7, 3.2))
+    figure = NotebookFigure(figsize=(WIDTH, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.07})
     limits = loss_limits([run.test_loss for line in lines for run in line.runs], floors)
     for axes in (left, right):
@@ -140,10 +144,11 @@ def comparison(lines: Sequence[Line], keys: Sequence[str]) -> Figure:
     for line, look in zip(lines, looks(lines, keys), strict=True):
         style.draw_spread(left, line.runs, "examples_seen", line.label(keys), unit=1000, **look)
         style.draw_spread(right, line.runs, "train_seconds", **look)
+    style.seconds_axis(right)
     left.set(xlabel=EXAMPLES, ylabel="test loss")
     right.set(xlabel=seconds_label([r.summary for x in lines for r in x.records]))
     left.set_title(title(lines[0].config, keys), loc="left")
-    legend_beside(left, right, band=any(len(line.records) > 1 for line in lines))
+    legend(left, right, band=any(len(line.records) > 1 for line in lines))
     return figure
 
 
@@ -172,20 +177,24 @@ def title(config: dict[str, Any], keys: Sequence[str]) -> str:
     return describe(config, [name for name in NAMES if name not in keys])
 
 
-def legend_beside(named: Axes, axes: Axes, band: bool) -> None:
-    """The lines of `named`, listed to the right of `axes`; beyond 40 of them evenly thinned."""
-    handles, labels = named.get_legend_handles_labels()
+def legend(left: Axes, right: Axes, band: bool) -> None:
+    """The lines of `left`, listed to the right of both where there is room, else below; beyond 40 evenly thinned."""
+    handles, labels = left.get_legend_handles_labels()
     step = -(-len(labels) // LEGEND_ENTRIES)
     notes = ["median; band: least to greatest"] if band else []
     notes += [f"{len(labels)} lines, one in {step} named"] if step > 1 else []
+    beside = -(-len(labels[::step]) // LEGEND_ROWS)
+    column = EMPTY_COLUMN + LETTER * max(map(len, labels))
+    below = column * beside > LEGEND_WIDTH
+    axes, place = (left, (0.0, -0.16)) if below else (right, (1.02, 1.0))
     axes.legend(
         handles[::step],
         labels[::step],
-        ncols=-(-len(labels[::step]) // LEGEND_ROWS),
+        ncols=max(1, int(WIDTH // column)) if below else beside,
         title="\n".join(notes) or None,
         alignment="left",
         loc="upper left",
-        bbox_to_anchor=(1.02, 1.0),
+        bbox_to_anchor=place,
     )
 
 
@@ -200,9 +209,10 @@ def draw_learning_rates(
     for i, (label, part) in enumerate(final.groupby("label", sort=False)):
         style.draw_rates(axes, part, cycled_look(i)["color"], str(label))
     style.mark_diverged(axes, final)
+    style.mark_zero(axes, final)
     style.log_rate_axis(axes, final.learning_rate)
     axes.set(ylabel="final test loss")
     axes.set_title(heading, loc="left", pad=12)
     if any(axes.get_legend_handles_labels()[1]):
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
-    return style.save(figure, stem, ("png", "pdf"))
+    return style.save(figure, stem, FORMATS)

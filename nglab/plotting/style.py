@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from nglab.plotting.loss_axis import power_of_ten
@@ -98,12 +98,13 @@ def common_grid(runs: Sequence[pd.DataFrame], x: str) -> np.ndarray:
 
 def loss_at(run: pd.DataFrame, x: str, grid: np.ndarray) -> np.ndarray:
     """One run's test loss at the points `grid` of column `x`."""
-    finite = run[np.isfinite(run.test_loss) & (run.test_loss > 0)]
-    if finite.empty:
+    place, loss = run[x].to_numpy(dtype=float), run.test_loss.to_numpy(dtype=float)
+    shown = np.isfinite(loss) & (loss > 0)
+    if not shown.any():
         return np.full(len(grid), np.inf)
-    loss = np.exp(np.interp(grid, finite[x].astype(float), np.log(finite.test_loss.astype(float))))
-    diverged = not np.isfinite(run.test_loss.iloc[-1])
-    return np.where(diverged & (grid > finite[x].iloc[-1]), np.inf, loss)
+    found = np.exp(np.interp(grid, place[shown], np.log(loss[shown])))
+    diverged = not np.isfinite(loss[-1])
+    return np.where(diverged & (grid > place[shown][-1]), np.inf, found)
 
 
 def log_loss_axis(axes: Axes, limits: tuple[float, float], floors: Iterable[float]) -> None:
@@ -160,12 +161,25 @@ def heading(arch: str) -> str:
 
 
 def draw_rates(axes: Axes, final: pd.DataFrame, color: Any, label: str = "") -> pd.Series:
-    """Final test loss against rate: a faint dot a run, a line through the medians (returned)."""
+    """Final test loss against rate: a faint dot a run, a line through the medians (returned).
+
+    In limits already set, below which there is 0: such a loss stands on the lower edge.
+    """
     loss = pd.Series(finite_or_inf(final.final_test_loss), index=final.learning_rate.to_numpy())
-    seen = loss[np.isfinite(loss)]
+    bottom = axes.get_ylim()[0]
+    seen = loss[np.isfinite(loss)].clip(lower=bottom)
     axes.plot(seen.index, seen, "o", ms=2.6, mew=0, color=color, alpha=0.35, zorder=2)
     median = loss.groupby(level=0).median().where(np.isfinite)
-    axes.plot(median.index, median, "-", marker=".", ms=4, color=color, label=label, zorder=3)
+    axes.plot(
+        median.index,
+        median.clip(lower=bottom),
+        "-",
+        marker=".",
+        ms=4,
+        color=color,
+        label=label,
+        zorder=3,
+    )
     return median
 
 
@@ -180,6 +194,20 @@ def mark_diverged(axes: Axes, final: pd.DataFrame) -> None:
             rate, 1.01, f"{number}/{of}", transform=top, ha="center", va="bottom", fontsize=5.5
         )
         label = ""
+
+
+def mark_zero(axes: Axes, final: pd.DataFrame) -> None:
+    """A triangle on the lower edge at a rate at which a loss is 0, which a log axis has no place for."""
+    zero = sorted(set(final.learning_rate[final.final_test_loss == 0].astype(float)))
+    if zero:
+        look: dict[str, Any] = {"ms": 4, "mew": 0, "color": "#009e73", "zorder": 4}
+        edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.plot(zero, [0.0] * len(zero), "v", label="a loss of 0", **look, **edge)
+
+
+def seconds_axis(axes: Axes) -> None:
+    """Ticks few enough for labels as long as those of milliseconds."""
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def log_rate_axis(axes: Axes, rates: Iterable[float]) -> None:

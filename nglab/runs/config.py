@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nglab.data.source import DataSource
+from nglab.errors import InputError
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.network import Network
 from nglab.optimizers.optimizer import Optimizer
@@ -29,12 +31,18 @@ class Initialisation:
 class Training:
     """How long a run trains, and what is looked at on the way."""
 
-    passes: Annotated[float, Gt(0)] = setting("passes over the training set")
+    passes: Annotated[float, Gt(0)] = setting(
+        "passes over the training set: examples seen ÷ its size"
+    )
     eval_every_examples: Count | None = setting(
         "examples between two evaluations; null: a tenth of the training set"
     )
     checkpoint_every: Count | None = setting(
         "examples between two checkpoints, from which a killed run goes on; null: none"
+    )
+    resume: Literal["ask", "anyway", "anew"] = setting(
+        "a stopped run that does not go on of itself, being of other versions or its checkpoint damaged: refused,"
+        " gone on with all the same, or begun anew"
     )
     average: Share | None = setting(
         "share of the average of the iterates that a step keeps; null: none is kept"
@@ -88,8 +96,11 @@ def checked(values: Mapping[str, Any]) -> Config:
 
 def resolved(cfg: DictConfig, key: str) -> Any:
     """What stands at a key, as plain data; "???" where it is missing."""
-    value = "???" if OmegaConf.is_missing(cfg, key) else cfg[key]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    try:
+        value = "???" if OmegaConf.is_missing(cfg, key) else cfg[key]
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key or key}: {str(error).splitlines()[0]}") from error
 
 
 def check_batch(config: Config) -> None:

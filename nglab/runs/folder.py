@@ -10,7 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from nglab.runs.status import PICTURE
+
 log = logging.getLogger(__name__)
+
+DIVERGED_AT = 3.0
+"""A run has diverged when its test loss ends above this many times its start, or is not finite."""
 
 FLOOR_FACTOR = 1.1
 """A run is at the floor when its test loss is at most this many times the smallest possible loss."""
@@ -35,15 +40,20 @@ class RecordWriter:
         self.rows = list(rows)
         if left := 0 if rows else self._rows_there():
             log.info("%s: begun anew, in place of %d rows of a stopped run", self.folder, left)
-        for name in ("summary.json", "loss.png"):
+        for name in ("summary.json", PICTURE):
             (self.folder / name).unlink(missing_ok=True)
         with whole(self.folder / "metrics.csv") as path, path.open("w", newline="") as file:
             table = self._table(file)
             table.writeheader()
             table.writerows(self.rows)
 
+    def take(self, row: dict[str, float]) -> None:
+        """From now on this is the last row, on disk or not."""
+        if not self.rows or self.rows[-1] is not row:
+            self.rows.append(row)
+
     def write(self, row: dict[str, float]) -> None:
-        self.rows.append(row)
+        self.take(row)
         with (self.folder / "metrics.csv").open("a", newline="") as file:
             self._table(file).writerow(row)
 
@@ -71,8 +81,11 @@ class RecordWriter:
 def whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to, which takes its place at the end: no reader ever sees half a file."""
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    yield partial
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # where something failed, such as a full disk
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -82,21 +95,37 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def outcome(
     rows: Sequence[Mapping[str, float]], minimum_loss: float | None
-) -> dict[str, float | int | None]:
-    """Where a run ended, its best test loss, and when it first came within 1.1 × the smallest possible loss."""
+) -> dict[str, float | int | str | None]:
+    """Where a run ended, its best test loss, and when it first came within 1.1 × the smallest possible loss.
+
+    `note`: that more than half of its steps were skipped.
+    """
     floor, last = FLOOR_FACTOR * (-math.inf if minimum_loss is None else minimum_loss), rows[-1]
     reached = next((row for row in rows if row["test_loss"] <= floor), None)
     losses = [row["test_loss"] for row in rows if not math.isnan(row["test_loss"])]
+    steps, skipped = int(last["step"]), int(last.get("skipped_steps", 0))
     return {
         "final_test_loss": finite(last["test_loss"]),
         "best_test_loss": finite(min(losses, default=math.nan)),
         "minimum_loss": minimum_loss,
         "examples_to_floor": int(reached["examples_seen"]) if reached else None,
         "seconds_to_floor": float(reached["train_seconds"]) if reached else None,
-        "steps": int(last["step"]),
-        "skipped_steps": int(last.get("skipped_steps", 0)),
+        "steps": steps,
+        "skipped_steps": skipped,
+        "note": f"{skipped} of {steps} steps skipped" if 2 * skipped > steps else None,
         "train_seconds": float(last["train_seconds"]),
     }
+
+
+def settled(rows: Sequence[Mapping[str, float]]) -> bool:
+    """Whether a run has not diverged: noise about its start is none, and losses may be below 0."""
+    first, last = rows[0]["test_loss"], rows[-1]["test_loss"]
+    return math.isfinite(last) and last - first <= (DIVERGED_AT - 1) * abs(first)
+
+
+def is_complete(rows: Sequence[Mapping[str, float]], steps: int) -> bool:
+    """Whether a run of so many steps has nothing more to record: it took them all, or its loss is not finite."""
+    return bool(rows) and (rows[-1]["step"] == steps or not math.isfinite(rows[-1]["test_loss"]))
 
 
 def finite(value: float) -> float | None:

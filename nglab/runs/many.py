@@ -1,15 +1,13 @@
 """Many runs as one table: what was configured, what came out, and what tells the runs apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 
-from nglab.errors import InputError
-from nglab.runs.table import find_runs, read_run
+from nglab.runs.table import RunRecord
 from nglab.settings.messages import LABELS
 from nglab.settings.nested import leaves
 
@@ -25,49 +23,43 @@ LISTED = {
 """The columns of the listing, and the configuration's key where they show one."""
 
 
-def collect(folders: Sequence[Path]) -> pd.DataFrame:
+def collect(records: Iterable[RunRecord]) -> pd.DataFrame:
     """A row per run: folder, status, the configuration's dotted keys, the summary's fields.
 
     Where both name a thing (device, dtype, seed) the summary's value stands: what was used.
-    Raises InputError where a run cannot be read.
     """
-    return pd.DataFrame([collect_row(folder) for folder in folders])
+    return pd.DataFrame(map(collect_row, records))
 
 
-def collect_row(folder: Path) -> dict[str, Any]:
-    record = read_run(folder)
+def collect_row(record: RunRecord) -> dict[str, Any]:
     summary = {key: value for key, value in record.summary.items() if key != "traceback"}
-    row = {"folder": str(folder), "status": summary.pop("status", None)}
-    return row | flatten(record.config) | flatten(OmegaConf.create(summary))
+    row = {"folder": str(record.folder), "status": summary.pop("status")}
+    return row | flatten(record.settings) | flatten(summary)
 
 
-def flatten(config: DictConfig) -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nested keys dotted, lists as text: {"optimizer.lr": 0.04, "arch.widths": "20-30-20", …}."""
-    nested = leaves(OmegaConf.to_container(config, resolve=True))
-    return {k: "-".join(map(str, v)) if isinstance(v, list) else v for k, v in nested}
+    return {k: "-".join(map(str, v)) if isinstance(v, list) else v for k, v in leaves(settings)}
 
 
-def list_runs(root: Path) -> pd.DataFrame:
-    """The runs at or below `root` as text, a row each; "unreadable" is a status too."""
-    rows = [{"folder": str(path.relative_to(root)), **list_row(path)} for path in find_runs([root])]
+def list_runs(records: Sequence[RunRecord], root: Path) -> pd.DataFrame:
+    """Runs below `root` as text, a row each."""
+    rows = [{"folder": str(r.folder.relative_to(root)), **list_row(r)} for r in records]
     return pd.DataFrame(rows, columns=list(LISTED)).fillna("")
 
 
-def list_row(folder: Path) -> dict[str, str]:
-    when = datetime.fromtimestamp((folder / "metrics.csv").stat().st_mtime)
+def list_row(record: RunRecord) -> dict[str, str]:
+    when = datetime.fromtimestamp((record.folder / "metrics.csv").stat().st_mtime)
+    config, columns, summary = flatten(record.settings), record.columns, record.summary
+    note = summary.get("note")
     row = {"when": f"{when:%Y-%m-%d %H:%M}"}
-    try:
-        record = read_run(folder)
-    except InputError:
-        return row | {"status": "unreadable"}
-    config, metrics = flatten(record.config), record.metrics
     row |= {column: str(config.get(key, "")) for column, key in LISTED.items() if key}
-    row["status"] = str(record.summary.get("status"))
-    if len(metrics):
-        last, minimum = metrics.iloc[-1], record.summary.get("minimum_loss")
-        row["loss"] = f"{last.test_loss:.3g}"
-        row["×minimum"] = f"{last.test_loss / minimum:.3g}" if minimum else ""
-        row |= {"steps": f"{last.step:.0f}", "seconds": f"{last.train_seconds:.1f}"}
+    row["status"] = f"{summary['status']} ({note})" if note else summary["status"]
+    if columns["step"]:
+        step, seconds, loss = (columns[k][-1] for k in ("step", "train_seconds", "test_loss"))
+        minimum = summary.get("minimum_loss")
+        row["loss"], row["×minimum"] = f"{loss:.3g}", f"{loss / minimum:.3g}" if minimum else ""
+        row |= {"steps": f"{step:.0f}", "seconds": f"{seconds:.1f}"}
     return row
 
 

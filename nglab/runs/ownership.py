@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from nglab.errors import InputError
-from nglab.runs.picture import draw_missing
-from nglab.runs.status import CHECKPOINT, DONE, OWNER, RESULTS, status_of
+from nglab.runs.checkpoint_file import generations, is_sound, remove
+from nglab.runs.damage import reading
+from nglab.runs.status import DONE, OWNER, PICTURE, RESULTS
+from nglab.runs.table import read_owner, read_rows, read_summary, status_of
 from nglab.runs.versions import made_with
 from nglab.settings.nested import leaves
 
@@ -37,9 +39,14 @@ def take(folder: Path, settings: Settings) -> None:
 def standing(folder: Path, settings: Settings) -> str | None:
     """The status of the run of `settings` in `folder`; None where it has left no result yet.
 
-    Raises InputError where the folder is another run's, where it is not said whose, or where the run was stopped under
-    other versions and would go on from a checkpoint.
+    Raises InputError where the folder is another run's, where it is not said whose, where a file that says so is
+    damaged, or where the run was stopped and does not go on of itself, unless `train.resume` says what to do.
     """
+    with reading(folder):
+        return standing_of(folder, settings)
+
+
+def standing_of(folder: Path, settings: Settings) -> str | None:
     strays = [name for name in (*RESULTS, ".hydra") if (folder / name).exists()]  # looked at first
     if not (folder / OWNER).exists():
         if strays:
@@ -54,22 +61,40 @@ def standing(folder: Path, settings: Settings) -> str | None:
             f"{folder} holds a run already, of another configuration ({'; '.join(other[:3])}):"
             " choose another folder"
         )
-    stopped = status not in DONE and (folder / CHECKPOINT).exists()
-    if stopped and (changed := differences(owner["versions"], made_with())):
-        raise InputError(
-            f"{folder} holds a stopped run of other versions ({'; '.join(changed)}):"
-            " go on with those, or choose another folder"
-        )
+    asks = status not in DONE and settings["train"]["resume"] == "ask"
+    if asks and (why := obstacle(folder)):
+        raise InputError(f"{folder} holds a stopped run {why}, or choose another folder")
     return status
+
+
+def obstacle(folder: Path) -> str:
+    """Why the stopped run in `folder` does not go on of itself from the checkpoint that it has; "" where it does."""
+    if not (files := generations(folder)):
+        return ""
+    if changed := differences(read_owner(folder)["versions"], made_with()):
+        return (
+            f"of other versions ({'; '.join(changed)}): go on with those, or say train.resume=anyway"
+            " (from its checkpoint) or train.resume=anew (from the start)"
+        )
+    if any(map(is_sound, files)):
+        return ""
+    names = " and ".join(file.name for file in files)
+    return f"with a damaged checkpoint ({names}): say train.resume=anew (from the start)"
+
+
+def begins_anew(folder: Path, settings: Settings) -> bool:
+    """Whether the stopped run in `folder` is to leave its checkpoint, as `train.resume` may say of one that asks."""
+    return settings["train"]["resume"] == "anew" and obstacle(folder) != ""
 
 
 def may_begin(folder: Path, settings: Settings, again: bool) -> None:
     """InputError where `folder` holds a run, be it another or one that cannot go on.
 
-    A sweep takes up what it left there (`again`); a run does so where it has checkpoints.
+    A sweep takes up what it left there (`again`); a run does so where it has checkpoints, or a signal made one.
     """
     status = standing(folder, settings)
-    if status is not None and not (again or settings["train"]["checkpoint_every"]):
+    saved = settings["train"]["checkpoint_every"] or generations(folder)
+    if status is not None and not (again or saved):
         raise InputError(f"{folder} holds a run already ({status}): choose another folder")
 
 
@@ -80,21 +105,38 @@ def finished(folder: Path, settings: Settings) -> bool:
     """
     done = standing(folder, settings) in DONE
     if done:
-        draw_missing(folder)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        if not (folder / PICTURE).exists():
+            draw_from_files(folder)
+        remove(folder)
     return done
 
 
-def write_owner(folder: Path, settings: Settings, anew: bool = False) -> bool:
+def draw_from_files(folder: Path) -> None:
+    """The picture of a run that was killed between its summary and its picture."""
+    from nglab.runs.picture import draw  # matplotlib
+
+    summary = read_summary(folder)
+    draw(folder, read_rows(folder), summary.get("minimum_loss"), summary)
+
+
+def write_owner(
+    folder: Path, settings: Settings, anew: bool = False, facts: Settings | None = None
+) -> bool:
     """Write `run.json` where there is none; `anew`: in place of that of the same run, which begins again.
 
+    `facts` are what the summary will say beside the outcome, once they are known.
     False where another process has written it meanwhile.
     """
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    content = {"config": settings, "versions": made_with(), "started": started}
+    content = {
+        "config": settings,
+        "versions": made_with(),
+        "started": started,
+        "facts": facts or {},
+    }
     partial = folder / f"run.{os.getpid()}.partial.json"
-    partial.write_text(json.dumps(content, indent=2) + "\n")
     try:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
         if anew:
             os.replace(partial, folder / OWNER)
         else:
@@ -104,15 +146,6 @@ def write_owner(folder: Path, settings: Settings, anew: bool = False) -> bool:
         return False
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_owner(folder: Path) -> dict[str, Any]:
-    file = folder / OWNER
-    try:
-        content = json.loads(file.read_text())
-        return {"config": dict(content["config"]), "versions": dict(content["versions"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} cannot be read ({error})") from error
 
 
 def differences(there: Settings, here: Settings) -> list[str]:
@@ -129,8 +162,9 @@ def as_json_has_it(settings: Settings) -> dict[str, Any]:
 
 
 def timeless(settings: Settings) -> dict[str, Any]:
-    """A configuration less what does not change a result: how often its state is saved."""
-    return {**settings, "train": {**settings["train"], "checkpoint_every": None}}
+    """A configuration less what does not change a result: how often its state is saved, how it is taken up."""
+    train = {**settings["train"], "checkpoint_every": None, "resume": None}
+    return {**settings, "train": train}
 
 
 @contextmanager
@@ -157,6 +191,20 @@ def alone_in(folder: Path) -> Iterator[None]:
         if not locked(handle):
             raise InputError(f"{folder}: another nglab is at work there")
         yield
+    finally:
+        os.close(handle)
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process has `folder` for itself just now."""
+    if not folder.exists():
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
     finally:
         os.close(handle)
 

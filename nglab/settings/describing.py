@@ -18,6 +18,7 @@ NAMES: dict[object, str] = {
     int: "a whole number",
     str: "text",
     tuple[int, ...]: "a list of whole numbers, such as [20,30,20]",
+    tuple[float, ...]: "a list of numbers, such as [0.1,0.2]",
     tuple[str, ...]: "a list of names",
     Counts: "a list of whole numbers above 0, two or more, such as [20,30,20]",
     Options: "a group of keys, such as {momentum: 0.9}",

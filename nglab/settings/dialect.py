@@ -4,6 +4,7 @@
 stands for the folder of the run or of the sweep.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +25,9 @@ class Arguments:
 
     @property
     def overrides(self) -> list[str]:
-        """The settings as Hydra takes them."""
-        return [f"{key}={value}" for key, value in self.settings.items()]
+        """The settings as Hydra takes them; the name of a folder may have any character."""
+        values = {key: quoted(v) if key == "out" else v for key, v in self.settings.items()}
+        return [f"{key}={value}" for key, value in values.items()]
 
     def folder(self, key: str, default: str | Path) -> Path:
         return Path(self.settings.get(key, default))
@@ -44,7 +46,7 @@ def read(
 
     `keys` are the settings, name → what they mean; `more_keys`: others are for who reads the configuration to refuse.
     `positions` names what a position is, a last "..." that there may be several, and `least` how many there must be.
-    Raises InputError for a key that is not there, for a position too many and for one that is missing.
+    Raises InputError for a key that is not there or there twice, for a position too many and for one that is missing.
     """
     found: list[str] = []
     settings: dict[str, str] = {}
@@ -53,12 +55,14 @@ def read(
             print(usage(command, help, keys, positions))
             sys.exit(0)
         key, equals, value = word.partition("=")
-        if not equals or (key not in keys and positions and Path(word).exists()):
+        if not equals or (key not in keys and positions and os.path.exists(word)):
             found.append(word)
         elif key not in keys and not more_keys:
             raise InputError(f"{key}: no such key; {near(key, list(keys))}")
+        elif key in settings:
+            raise InputError(f"{word}: {key}={settings[key]} is given already: give one of them")
         elif not value:
-            raise InputError(f"{word}: must be {key}=VALUE")
+            raise InputError(f"{word}: must be {key}=VALUE{meant(keys.get(key))}")
         else:
             settings[key] = value
     most = 0 if not positions else len(found) if positions.endswith("...") else 1
@@ -71,6 +75,10 @@ def read(
     return Arguments(found, settings)
 
 
+def meant(meaning: str | None) -> str:
+    return f", {meaning}" if meaning else ""
+
+
 def words(arguments: Sequence[str]) -> Iterator[str]:
     """`--key value` and `--key=value` as `key=value`; the rest as it is."""
     rest = iter(arguments)
@@ -80,6 +88,11 @@ def words(arguments: Sequence[str]) -> Iterator[str]:
             yield word if "=" in word else f"{word}={next(rest, '')}"
         else:
             yield word
+
+
+def quoted(text: object) -> str:
+    """As a value in Hydra's grammar, where a backslash stands for itself unless a quote follows."""
+    return "'" + str(text).replace("'", "\\'") + "'"
 
 
 def usage_line(command: str, keys: Mapping[str, str], positions: str) -> str:

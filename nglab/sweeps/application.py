@@ -11,9 +11,8 @@ from string import Template
 from typing import Any, cast
 
 from hydra import version
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser, run_and_report
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,11 +25,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
-from nglab.settings.composing import conf_dir, explain
-from nglab.sweeps.job import HERE, JobCallbacks, job_folder
-from nglab.sweeps.preflight import check_folder, check_jobs, check_machine
-from nglab.sweeps.shared_composing import SharedConfigLoader
+from nglab.settings.composing import conf_dir, explain, unforeseen
+from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
+from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
+from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
+from nglab.sweeps.workers import passing_on
 
 
 def run_command(arguments: list[str]) -> list[Path]:
@@ -41,6 +42,9 @@ def run_command(arguments: list[str]) -> list[Path]:
     args = parser.parse_intermixed_args(arguments)
     try:
         return obey(args, parser) if args.experimental_rerun is None else rerun(args)
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(explain(error, args.overrides, args.config_name or "config")) from error
     finally:
@@ -54,26 +58,47 @@ def obey(args: Namespace, parser: ArgumentParser) -> list[Path]:
         raise InputError("give only one of --run, --multirun, --cfg, --info, --shell-completion")
     if args.resolve and not (args.cfg or args.help):
         raise InputError("--resolve: only with --cfg or --help")
+    check_choices(args.overrides)
     hydra, name = hydra_for(args), args.config_name or "config"
+    if args.help or args.hydra_help or args.cfg or args.shell_completion or args.info:
+        with unforeseen():
+            show(hydra, name, parser, args)
+        return []
+    if args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
+        return sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
+    return run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
+
+
+def show(hydra: Hydra, name: str, parser: ArgumentParser, args: Namespace) -> None:
+    """What is not a run."""
     if args.help:
         hydra.app_help(name, parser, args)
     elif args.hydra_help:
         hydra.hydra_help(name, parser, args)
     elif args.cfg:
-        hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        show_cfg(hydra, name, args)
     elif args.shell_completion:
         hydra.shell_completion(name, args.overrides)
-    elif args.info:
-        hydra.show_info(args.info, name, args.overrides)
-    elif args.multirun or hydra.get_mode(name, args.overrides) == RunMode.MULTIRUN:
-        return sweep(hydra, name, [*args.overrides, "hydra.mode=MULTIRUN"])
     else:
-        return run_one(hydra, name, [*args.overrides, "hydra.mode=RUN"])
-    return []
+        hydra.show_info(args.info, name, args.overrides)
+
+
+def show_cfg(hydra: Hydra, name: str, args: Namespace) -> None:
+    """Show the configuration; a wrong one is shown too, and then refused."""
+    cfg = hydra.compose_config(name, args.overrides, RunMode.RUN)
+    if args.package and OmegaConf.select(cfg, args.package) is None:
+        raise InputError(f"--package={args.package}: no such part of the configuration")
+    hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+    if args.cfg != "hydra":
+        JobCallbacks().check(cfg)
 
 
 class Application(Hydra):
     """Hydra, whose help says what every key means."""
+
+    def compose_config(self, *arguments: Any, **more: Any) -> DictConfig:
+        with unforeseen():
+            return super().compose_config(*arguments, **more)
 
     def get_help(
         self, help_cfg: DictConfig, cfg: DictConfig, args_parser: ArgumentParser, resolve: bool
@@ -87,7 +112,7 @@ class Application(Hydra):
         values = cast(dict[str, Any], OmegaConf.to_container(cfg))
         return Template(help_cfg.template).substitute(
             APP_CONFIG_GROUPS=self.format_config_groups(
-                lambda group: not group.startswith("hydra")
+                lambda group: group.partition("/")[0] in values
             ),
             KEYS=as_text(list(rows(Config, values))),
         )
@@ -137,9 +162,9 @@ def run_one(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     check_machine([config])
     callbacks.on_run_start(config=cfg, config_name=name)
     context = HydraContext(hydra.config_loader, callbacks)
-    done = run_and_report(lambda: run_job(callbacks.train, cfg, "hydra.run.dir", None, context))
+    done = run_job(callbacks.train, cfg, "hydra.run.dir", None, context)
     callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
-    run_and_report(lambda: done.return_value)  # raises what the job raised
+    _ = done.return_value  # raises what the job raised
     return [folder]
 
 
@@ -154,7 +179,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     sweeper = Plugins.instance().instantiate_sweeper(
         config=cfg, hydra_context=context, task_function=callbacks.train
     )
-    if isinstance(sweeper, BasicSweeper):  # all of whose jobs have been composed
+    if is_basic(cfg):  # all of whose jobs have been composed; its class has been loaded twice
         sweeper.validate_batch_is_legal = lambda batch: None  # type: ignore[method-assign]
     place.mkdir(parents=True, exist_ok=True)
     with alone_in(place):
@@ -162,8 +187,9 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
             again = cfg.hydra.launcher._target_ in HERE
             may_begin(job.folder, job.config.described(), again)
         callbacks.on_multirun_start(config=cfg, config_name=name)
-        task_overrides = list(cfg.hydra.overrides.task)
-        run_and_report(lambda: sweeper.sweep(arguments=task_overrides))
+        task_overrides = as_given(cfg.hydra.overrides.task)
+        with passing_on([job.folder for job in jobs]):
+            sweeper.sweep(arguments=task_overrides)
         callbacks.on_multirun_end(config=cfg, config_name=name)
     return [job.folder for job in jobs]
 
@@ -178,5 +204,5 @@ def rerun(args: Namespace) -> list[Path]:
 
     callbacks = JobCallbacks()
     callbacks.begin(check(cfg))
-    run_and_report(lambda: callbacks.train(cfg))
+    callbacks.train(cfg)
     return [Path(HydraConfig.get().runtime.output_dir)]

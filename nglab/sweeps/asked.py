@@ -6,7 +6,7 @@ with asking(folder) as jobs:
 """
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,11 +21,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, finished, may_begin
 from nglab.settings.composing import compose_one, explain, without_hydra
+from nglab.settings.dialect import quoted
 from nglab.sweeps.application import hydra_for
 from nglab.sweeps.job import Job, JobCallbacks, sweep_job
-from nglab.sweeps.preflight import check_folder, check_machine
+from nglab.sweeps.preflight import check_choices, check_machine
+from nglab.sweeps.workers import passing_on
 
 QUIET = ["hydra.job_logging.root.handlers=[file]", "hydra.hydra_logging.root.handlers=[]"]
 """A job's log goes to its folder alone, and the launcher's nowhere."""
@@ -35,6 +38,7 @@ class Asked:
     """Jobs in folders below `folder`, by the launcher that `words`, overrides of Hydra's own section, choose."""
 
     def __init__(self, hydra: Hydra, folder: Path, words: Sequence[str]) -> None:
+        check_choices(words)
         self.folder, self.words = folder, [*QUIET, *words]
         place = [f"hydra.sweep.dir={quoted(folder)}", "hydra.mode=MULTIRUN"]
         try:
@@ -62,7 +66,9 @@ class Asked:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.callbacks.train, config=self.sweep
         )
-        for done in launcher.launch([list(job.overrides) for job in left], initial_job_idx=0):
+        with passing_on([job.folder for job in left]):
+            returns = launcher.launch([list(job.overrides) for job in left], initial_job_idx=0)
+        for done in returns:
             _ = done.return_value  # raises what the job raised
 
 
@@ -73,11 +79,6 @@ def unfinished(jobs: Sequence[Job]) -> list[Job]:
         may_begin(job.folder, job.config.described(), again=True)
     check_machine([job.config for job in left])
     return left
-
-
-def quoted(path: object) -> str:
-    """As a value in Hydra's grammar, where a backslash stands for itself unless a quote follows."""
-    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 @contextmanager
@@ -109,10 +110,12 @@ def making(folder: Path) -> Iterator[None]:
         raise
 
 
-def compose_beside(overrides: list[str], name: str, config_dir: str | None = None) -> DictConfig:
-    """`conf/<name>.yaml` under `overrides`, resolved; options also come from `config_dir`."""
+def compose_beside(
+    overrides: list[str], name: str, config_dir: str | None = None, keys: Collection[str] = ()
+) -> DictConfig:
+    """As `compose`; options also come from `config_dir`."""
     hydra_for(Namespace(config_path=None, config_dir=config_dir))
     try:
-        return without_hydra(compose_one(overrides, name))
+        return without_hydra(compose_one(overrides, name, keys))
     finally:
         GlobalHydra.instance().clear()

@@ -14,12 +14,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import filter_overrides
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.full_disk import full_disk
 from nglab.runs.ownership import finished, may_begin, take
+from nglab.settings.composing import explain, unforeseen
+from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
+from nglab.sweeps.shared_composing import as_given
+from nglab.sweeps.workers import end_with_launcher
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -74,13 +79,15 @@ class JobCallbacks(Callbacks):
         """The job's configuration, checked once whoever asks."""
         from nglab.runs.config import check  # torch: seconds
 
-        key = (*composed.hydra.overrides.hydra, *composed.hydra.overrides.task)
+        words = composed.hydra.overrides
+        key = (*as_given(words.hydra), *as_given(words.task))
         if key not in self.checked:
             self.checked[key] = check(composed)
         config: Config = self.checked[key]
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
+        end_with_launcher()
         with reported():
             self.begin(self.check(config))
             write_hydra_files(config)
@@ -120,7 +127,12 @@ def reported() -> Iterator[None]:
     except InputError as error:
         print(f"nglab: {error}", file=sys.stderr)
         sys.exit(2)
+    except RunFailed:
+        raise
     except Exception as error:
+        if full := full_disk(error):
+            log.error("%s: with room again, the same goes on", full)
+            raise RunFailed(full) from error
         log.exception("the run failed")
         raise RunFailed(f"{type(error).__name__}: {error}") from error
 
@@ -134,15 +146,24 @@ def sweep_job(
         compose = partial(composed, context, sweep, number, overrides)
         cfg = compose()
         folder = Path(cfg.hydra.runtime.output_dir)
+        same_launcher(sweep, cfg)
         callbacks.jobs[key] = Job(number, tuple(overrides), callbacks.check(cfg), folder, compose)
     job: Job = callbacks.jobs[key]
     return job
 
 
+def same_launcher(sweep: DictConfig, job: DictConfig) -> None:
+    """InputError where a file that one job adds chooses a launcher: that is of the sweep."""
+    of_job, of_sweep = (cfg.hydra.runtime.choices["hydra/launcher"] for cfg in (job, sweep))
+    right = f"hydra/launcher={of_sweep}, the sweep's; named on the command line it is that of all"
+    demand(of_job == of_sweep, "hydra/launcher", of_job, right)
+
+
 def composed(
     context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]
 ) -> DictConfig:
-    cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
+    with unforeseen():
+        cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
     job_folder(cfg, number)
     return cfg
 
@@ -153,13 +174,14 @@ def job_folder(cfg: DictConfig, number: int | None) -> Path:
     if number is not None:
         with open_dict(settings):
             settings.job.num, settings.job.id = number, str(number)
+    keys = ["run.dir"] if number is None else ["sweep.dir", "sweep.subdir"]
     HydraConfig.instance().cfg = cast(Any, cfg)  # for ${hydra:job.num} and its like
     try:
-        place = (
-            [settings.run.dir] if number is None else [settings.sweep.dir, settings.sweep.subdir]
-        )
+        place = [OmegaConf.select(settings, key) for key in keys]
     except OmegaConfBaseException as error:
-        raise InputError(str(error).splitlines()[0]) from error
+        raise InputError(explain(error)) from error
+    for key, part in zip(keys, place, strict=True):
+        demand(bool(part), f"hydra.{key}", part, "a folder; the current one is .")
     folder = Path(*place).absolute()
     with read_write(settings):
         settings.runtime.output_dir = str(folder)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -17,11 +18,20 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from nglab.runs.ownership import finished
-from nglab.settings.messages import demand
+from nglab.settings.building import value_of
+from nglab.settings.fields import Count, Positive
 from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
-from nglab.sweeps.workers import in_processes, useful_processes
+from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
+
+OPTIONS = {
+    "memory_gib": Positive,
+    "cache_mib": Positive | None,
+    "processes": Count | None,
+    "alone": bool,
+}
+"""What the options of `stacked` must be."""
 
 
 class Sequential(Launcher):
@@ -61,7 +71,15 @@ class Sequential(Launcher):
         return [[job] for job in jobs]
 
     def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
-        return map(self.run, groups)
+        return map(self.attempt, groups)
+
+    def attempt(self, jobs: list[Job], **more: Any) -> list[JobReturn]:
+        """Run a group; what cannot even be started, as on a full disk, has failed, and the next one begins."""
+        try:
+            with reported():
+                return self.run(jobs, **more)
+        except RunFailed as error:
+            return [failed(error) for _ in jobs]
 
     def run(self, jobs: list[Job]) -> list[JobReturn]:
         """Run a group."""
@@ -94,9 +112,14 @@ class Stacked(Sequential):
     def __init__(
         self, memory_gib: float, cache_mib: float | None, processes: int | None, alone: bool
     ) -> None:
-        given = {"memory_gib": memory_gib, "cache_mib": cache_mib, "processes": processes}
+        given = {
+            "memory_gib": memory_gib,
+            "cache_mib": cache_mib,
+            "processes": processes,
+            "alone": alone,
+        }
         for key, value in given.items():
-            demand(value is None or value > 0, f"hydra.launcher.{key}", value, "above 0")
+            value_of(OPTIONS[key], value, f"hydra.launcher.{key}")
         self.memory = memory_gib * 2**30
         self.cache = math.inf if cache_mib is None else cache_mib * 2**20
         self.processes, self.alone = processes, alone
@@ -116,8 +139,9 @@ class Stacked(Sequential):
         if count < 2:
             return super().run_all(groups)
         log.info("%d stacks in %d processes", len(dealt), count)
-        done = iter(in_processes(partial(self.run, beside_others=True), dealt, count))
-        return (next(done) if self.is_dealt(jobs) else self.run(jobs) for jobs in groups)
+        done = iter(in_processes(partial(self.attempt, beside_others=True), dealt, count))
+        return (brought(jobs, next(done)) if self.is_dealt(jobs) else self.attempt(jobs)
+                for jobs in groups)  # fmt: skip
 
     def is_dealt(self, jobs: list[Job]) -> bool:
         return len(jobs) > 1 or not self.alone
@@ -153,6 +177,22 @@ class Stacked(Sequential):
         self.context.callbacks.on_job_start(config=cfg, task_function=self.task)
         self.context.callbacks.on_job_end(config=cfg, job_return=result)
         return result, [MemberLog(job.folder, file) for file in own_logs()]
+
+
+def brought(jobs: Sequence[Job], results: list[JobReturn] | Lost) -> list[JobReturn]:
+    """The results of a stack, failures where its process was lost."""
+    if not isinstance(results, Lost):
+        return results
+    named = ", ".join(f"#{job.number} {job.folder}" for job in jobs)
+    error = RunFailed(f"{results}: {named}: the same again goes on")
+    log.error("%s", error)
+    return [failed(error) for _ in jobs]
+
+
+def failed(error: Exception) -> JobReturn:
+    result = JobReturn(status=JobStatus.FAILED)
+    result.return_value = error
+    return result
 
 
 def done() -> JobReturn:

@@ -1,7 +1,7 @@
 """What is checked of every job before the first one starts."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -12,7 +12,9 @@ from omegaconf import DictConfig
 
 from nglab.errors import InputError
 from nglab.runs.device import check_device
+from nglab.runs.outputs import check_folder
 from nglab.sweeps.job import Job, one_at_a_time, sweep_job
+from nglab.sweeps.shared_composing import as_given
 
 if TYPE_CHECKING:
     from nglab.runs.config import Config
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
 def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     """Every job of a sweep is right, and gets a folder of its own, which can be made."""
     params = cfg.hydra.sweeper.get("params") or {}
-    asked = [*(f"{key}={value}" for key, value in params.items()), *cfg.hydra.overrides.task]
+    asked = [
+        *(f"{key}={value}" for key, value in params.items()),
+        *as_given(cfg.hydra.overrides.task),
+    ]
     jobs: list[Job] = []
     folders: set[Path] = set()
-    for number, overrides in enumerate(expand(asked, context.config_loader)):
+    for number, overrides in enumerate(expand(asked, context.config_loader, is_basic(cfg))):
         job = sweep_job(context, cfg, number, overrides)
         if job.folder in folders:
             raise InputError(
@@ -38,15 +43,40 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     return jobs
 
 
-def expand(overrides: list[str], loader: ConfigLoader | None = None) -> list[list[str]]:
+def is_basic(cfg: DictConfig) -> bool:
+    """Whether the sweeper is Hydra's own."""
+    return str(cfg.hydra.sweeper._target_).endswith(BasicSweeper.__name__)
+
+
+def expand(
+    overrides: list[str], loader: ConfigLoader | None = None, basic: bool = False
+) -> list[list[str]]:
     """The overrides of every job of a sweep, as Hydra's basic sweeper expands them.
 
-    Ranges that only another sweeper can draw from are left out: their jobs check themselves.
+    Intervals, from which only another sweeper can draw, are refused where it is the `basic` one that will; else they
+    are left out: their jobs check themselves.
     """
     parsed = OverridesParser.create(loader).parse_overrides(overrides)
+    for o in parsed:
+        if o.is_discrete_sweep() and not any(True for _ in o.sweep_string_iterator()):
+            raise InputError(f"{o.input_line}: no value; a sweep needs one or more")
+        if o.is_interval_sweep() and basic:
+            values = f"give values, such as {o.key_or_group}=1,2,3, or a hydra/sweeper that draws"
+            raise InputError(
+                f"{o.input_line}: Hydra's own sweeper draws from no interval; {values}"
+            )
     known = [o for o in parsed if o.is_discrete_sweep() or not o.is_sweep_override()]
     (jobs,) = BasicSweeper.split_arguments(known, max_batch_size=None)
     return jobs
+
+
+def check_choices(overrides: Sequence[str]) -> None:
+    """InputError where two options of one group of Hydra's own, such as two launchers, are named."""
+    chosen: dict[str, str] = {}
+    for word in overrides:
+        group = word.partition("=")[0].lstrip("+")
+        if group.startswith("hydra/") and chosen.setdefault(group, word) != word:
+            raise InputError(f"{word}: {chosen[group]} is named already: give one of them")
 
 
 def check_machine(configs: list["Config"]) -> None:
@@ -55,12 +85,3 @@ def check_machine(configs: list["Config"]) -> None:
         check_device(device, cuda_graph)
     for data in {config.data for config in configs}:
         data.verify()
-
-
-def check_folder(folder: Path) -> None:
-    """InputError where `folder` cannot be made."""
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        TemporaryFile(dir=nearest).close()  # nameless: nothing is left
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {nearest}: {error.strerror}") from error

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 
 class Kept:
@@ -95,7 +95,7 @@ class SharedConfigLoader(ConfigLoaderImpl):
         compose, others = super().load_configuration, (config_name, *arguments[2:])
 
         def anew() -> tuple[list[str], set[str], DictConfig]:
-            cfg = hands_off(compose(*arguments))
+            cfg = as_ours(compose(*arguments))
             return overrides, set(map(str, cfg.hydra.runtime.choices)), cfg
 
         parsed = self.parse(overrides)
@@ -104,7 +104,11 @@ class SharedConfigLoader(ConfigLoaderImpl):
         first, groups, cfg = self.composed.get((*others, *form), anew)
         if groups & {o.key_or_group for o in own}:  # of a search path that the overrides name
             first, _, cfg = self.composed.get((*others, *overrides), anew)
-        return cfg if first == overrides else varied(cfg, own, parsed)
+        if first != overrides:
+            pairs = zip(parsed, first, strict=True)
+            new = {o.key_or_group for o, there in pairs if o.input_line != there}
+            vary(cfg, [o for o in own if o.key_or_group in new], parsed)
+        return cfg
 
     def is_group(self, key: str) -> bool:
         """Whether it is a folder of options."""
@@ -159,16 +163,49 @@ def is_single(override: Override) -> bool:
     )
 
 
-def varied(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> DictConfig:
-    """`cfg`, composed for another job of the form, with its `own` values, as Hydra's loader would set them."""
+def vary(cfg: DictConfig, own: list[Override], overrides: list[Override]) -> None:
+    """Give `cfg`, composed for another job of the form, the values that differ, as Hydra's loader would set them."""
     ConfigLoaderImpl._apply_overrides_to_config(own, cfg)
     task = [o for o in overrides if not o.is_hydra_override()]
-    cfg.hydra.overrides.task = [o.input_line for o in task]
-    cfg.hydra.overrides.hydra = [o.input_line for o in overrides if o.is_hydra_override()]
+    update(cfg.hydra.overrides.task, task)
+    update(cfg.hydra.overrides.hydra, [o for o in overrides if o.is_hydra_override()])
     how = cfg.hydra.job.config.override_dirname
     cfg.hydra.job.override_dirname = get_overrides_dirname(
         task, how.exclude_keys, how.item_sep, how.kv_sep
     )
+
+
+def update(there: ListConfig, overrides: list[Override]) -> None:
+    """Set those words that differ; jobs of one form have equally many."""
+    for i, (old, new) in enumerate(zip(as_given(there), overrides, strict=True)):
+        if old != new.input_line:
+            there[i] = new.input_line
+
+
+def as_ours(cfg: DictConfig) -> DictConfig:
+    """`cfg` as Hydra composed it, with our launcher, and with its folders left to us."""
+    return sequential_by_default(hands_off(cfg))
+
+
+def as_given(overrides: ListConfig) -> list[str]:
+    """Overrides as the command line has them: `${…}` in one is resolved where it will stand, not in the list."""
+    words: Any = OmegaConf.to_container(overrides, resolve=False)
+    return list(map(str, words))
+
+
+SEQUENTIAL, LAUNCHER = "hydra_plugins.nglab_launcher.Sequential", "hydra/launcher"
+
+
+def sequential_by_default(cfg: DictConfig) -> DictConfig:
+    """`cfg` with our launcher in place of Hydra's, where neither the command line nor a file chose one.
+
+    An `override` in `config.yaml` would stand before one in a file that the command line adds.
+    """
+    words = as_given(cfg.hydra.overrides.hydra)
+    named = any(word.partition("=")[0].endswith(LAUNCHER) for word in words)
+    if cfg.hydra.runtime.choices.get(LAUNCHER) == "basic" and not named:
+        cfg.hydra.launcher._target_ = SEQUENTIAL
+        cfg.hydra.runtime.choices[LAUNCHER] = "sequential"
     return cfg
 
 

@@ -1,12 +1,12 @@
 """The training loop: the only one, whatever the method, for one network or a stack of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nglab.data.batches import Batches
+from nglab.data.batches import Batches, steps_of
 from nglab.native.vendor_check import demand_right_products
 from nglab.networks.layers import Layers
 from nglab.training.average import Average
@@ -24,11 +24,13 @@ def train(
     passes: float,
     eval_every_examples: int,
     snapshot: dict[str, Any] | None = None,
+    between: Callable[[Callable[[], dict[str, Any]]], None] = lambda snapshot: None,
 ) -> Iterator[Evaluation]:
     """Train and yield an `Evaluation` before the first step, every `eval_every_examples` examples, and at the end.
 
-    From a `snapshot` it goes on with the row that came next. `train_seconds` counts shuffling, gathering and the
-    steps; evaluation, warm-up and the consumer's work are off the clock. Nothing is read back from the device between
+    From a `snapshot` it goes on with the row that came next. `between` is called every few steps, with what makes a
+    snapshot there; where it raises, the training ends. `train_seconds` counts shuffling, gathering and the steps;
+    evaluation, warm-up and what others do in between are off the clock. Nothing is read back from the device between
     two evaluations.
     Raises InputError before the first step where a checkpoint cannot hold the method's state, or where the method
     gives other diagnostics than it names.
@@ -42,7 +44,7 @@ def train(
     threads = step_threads(problem.network, optimizer.batch_size, problem.members is not None)
     with limited_to(threads):
         warm_up(problem, batches)
-    last = max(1, round(passes * batches.steps_per_pass))
+    last = steps_of(passes, batches.examples, optimizer.batch_size)
     evaluate = Evaluator(problem, last)
     loop = begin(problem, batches, last)
     if snapshot is None:
@@ -52,6 +54,7 @@ def train(
     take_steps = chunk_stepper(problem, loop.average)
     captured = capture(problem, loop) if problem.cuda_graph else None
     while loop.step < last:
+        between(loop.snapshot)
         within_pass = loop.step % batches.steps_per_pass
         seen = loop.step * optimizer.batch_size
         until_evaluation = -(

@@ -118,7 +118,8 @@ def test_one_process_and_one_precision(capsys):
         ("dtype=float16", "dtype=float16: must be one of float32, float64"),
         ("blas=fast,vendor", "blas=fast: must be one of lifted, vendor"),
         ("runds=3", "runds: no such key; did you mean rounds?"),
-        ("out=file", "out=file: must be a folder"),
+        ("out=file", "out: "),
+        ("++dtype=null", "dtype=None: must be a list of some of float32, float64"),
     ],
 )
 def test_wrong_input(argument, message, capsys):

@@ -79,12 +79,15 @@ def test_inverses_are_made_every_t_steps(name, average, made_at):
 
 @NAMES
 def test_averages_take_in_every_t_th_batch(name):
-    """T = 3: between them they stand, and so do the inverses, whose λ is of those steps; the first counts whole."""
+    """T = 3, sooner at first: between them they stand, and so do the inverses, whose λ is of those steps."""
     network, means = NETWORKS[name], None
     metric = kronecker(0.6, refresh=3, measure=3)
-    for k, (measured, _, out, (g, on_inputs, on_errors, _)) in enumerate(steps(metric, network, 8)):
-        if k % 3 == 0:
-            now, keep = list(zip(on_inputs, on_errors, strict=True)), min(0.6, k / (k + 3))
+    taken, count = [*range(10), *range(10, 20, 2), 21, 24], 0
+    for k, (measured, _, out, reference) in enumerate(steps(metric, network, 26)):
+        g, on_inputs, on_errors, _ = reference
+        if k in taken:
+            now, keep = list(zip(on_inputs, on_errors, strict=True)), min(0.6, count / (count + 1))
+            count += 1
             before = now if means is None else means
             means = [
                 tuple(keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True))
@@ -100,6 +103,14 @@ def test_pi_is_of_means_of_the_diagonals():
     """π² = (tr Λ / dim Λ) / (tr Λ̃ / dim Λ̃): 1 for two identities, whatever their sizes."""
     assert pi_of(torch.eye(5)[None], torch.eye(2)[None]) == 1.0
     assert_close(pi_of(4 * torch.eye(3)[None], torch.eye(7)[None]), torch.tensor([2.0]))
+
+
+@pytest.mark.parametrize(("on_inputs", "on_errors", "pi"), [
+    (0, 1, 1), (1, 0, 1), (0, 0, 1), (1e9, 1, 1e4), (1, 1e9, 1e-4), (4, 1, 2),
+])  # fmt: skip
+def test_pi_is_one_behind_a_dead_layer_and_bounded(on_inputs, on_errors, pi):
+    identity = torch.eye(3, dtype=torch.float64)[None]
+    assert_close(pi_of(on_inputs * identity, on_errors * identity).item(), float(pi))
 
 
 @NAMES

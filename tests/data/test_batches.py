@@ -1,7 +1,8 @@
+import pytest
 import torch
 from problems import randn, rng
 
-from nglab.data.batches import Batches
+from nglab.data.batches import Batches, steps_of
 
 
 def epoch(batches, *counts):
@@ -45,3 +46,13 @@ def test_an_autoencoder_gathers_once():
     batches.shuffle()
     gathered_x, gathered_y = batches.gather(0, 2)
     assert gathered_x is gathered_y
+
+
+@pytest.mark.parametrize(("passes", "examples", "batch", "steps"), [
+    (5, 1900, 1000, 10), (1, 1400, 1000, 2), (10, 10_000, 20, 5000), (0.01, 90, 20, 1),
+    (0.29, 100, 1, 29), (0.8, 60_000, 500, 96), (1, 90, 20, 5), (2, 90, 20, 9),
+])  # fmt: skip
+def test_as_many_examples_are_seen_as_the_passes_ask_for(passes, examples, batch, steps):
+    assert steps_of(passes, examples, batch) == steps
+    assert steps * batch >= passes * examples * (1 - 1e-9)
+    assert steps == 1 or (steps - 1) * batch < passes * examples

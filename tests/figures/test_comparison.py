@@ -1,9 +1,13 @@
 """Pictures of run folders: what they say, and that no odd run breaks them."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nglab.errors import InputError
@@ -66,11 +70,68 @@ def test_forty_lines_do_not_look_alike(write_run: WriteRun) -> None:
     assert len({str(look) for look in looks(lines, keys)}) == 40
 
 
-def test_long_legends_are_thinned(
-    write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn, instead of being saved."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(
+        "nglab.plotting.style.save", lambda figure, *_: figures.append(figure) or []
+    )
+    return figures
+
+
+def share(figure: Figure, axes: Axes) -> float:
+    """How much of the picture, cropped, is one panel's."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    picture, panel = figure.get_tightbbox(renderer), axes.get_window_extent()
+    area = picture.width * picture.height * figure.dpi**2
+    return float(panel.width * panel.height / area)
+
+
+def test_unlike_runs_leave_each_panel_a_fifth_of_the_picture(
+    write_run: WriteRun, tmp_path: Path, drawn: list[Figure]
 ) -> None:
-    drawn: list[Figure] = []
-    monkeypatch.setattr("nglab.plotting.style.save", lambda figure, *_: drawn.append(figure))
+    def change(i: int) -> dict[str, object]:
+        return {"optimizer.name": f"a_method_{i}", "optimizer.batch_size": 20 + i, "init.gain": i / 7,
+                "data.noise_variance": 10.0**-i, "dtype": f"float{i % 2}"}  # fmt: skip
+
+    plot_runs([read_run(write_run(f"{i}", [4, 1], change(i))) for i in range(11)], tmp_path / "out")
+    left, right = drawn[0].axes
+    assert left.get_legend() is not None and len(left.get_legend().get_texts()) == 11
+    assert share(drawn[0], left) > 0.2 and share(drawn[0], right) > 0.2
+
+
+def test_a_loss_of_0_stands_on_the_lower_edge(
+    write_run: WriteRun, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    losses = {0.01: 1e-3, 0.02: 0.0, 0.04: 2e-3}
+    runs = [write_run(f"{lr}", [4, loss], {"optimizer.lr": lr}) for lr, loss in losses.items()]
+    plot_runs([*map(read_run, runs)], tmp_path / "out")
+    (axes,) = drawn[1].axes
+    marked = [line for line in axes.lines if line.get_label() == "a loss of 0"]
+    assert [list(line.get_xdata()) for line in marked] == [[0.02]]
+    through = max(axes.lines, key=lambda line: len(line.get_xdata()))
+    assert list(through.get_ydata()) == [1e-3, axes.get_ylim()[0], 2e-3]
+
+
+@pytest.mark.parametrize("seconds", [0.00015, 0.015, 3.0, 40000.0])
+def test_the_ticks_of_seconds_do_not_overlap(
+    seconds: float, write_run: WriteRun, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    folder = write_run("0", [4, 2, 1])
+    rows = pd.read_csv(folder / "metrics.csv")
+    rows.assign(train_seconds=[0, seconds / 2, seconds]).to_csv(folder / "metrics.csv", index=False)
+    plot_runs([read_run(folder)], tmp_path / "out")
+    figure, axes = drawn[0], drawn[0].axes[1]
+    FigureCanvasAgg(figure).draw()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    low, high = axes.get_window_extent().intervalx
+    shown = [box for box in boxes if low <= box.x0 / 2 + box.x1 / 2 <= high]
+    assert len(shown) >= 3
+    assert all(a.x1 + 2 < b.x0 for a, b in pairwise(shown))
+
+
+def test_long_legends_are_thinned(write_run: WriteRun, tmp_path: Path, drawn: list[Figure]) -> None:
     lines, keys = lines_of([write_run(f"{i}", [4, 1], {"optimizer.lr": i + 1}) for i in range(45)])
     draw_comparison(lines, keys, tmp_path / "comparison")
     legend = drawn[0].axes[1].get_legend()
@@ -94,11 +155,11 @@ def test_a_sweep_over_rates_gives_both_pictures(write_run: WriteRun, tmp_path: P
         for seed in range(2)
     ]
     folders.append(write_run("lost", [4.0, INF], {"optimizer.lr": 1.0}, status="diverged"))
-    files = plot_runs(folders, tmp_path / "out")
+    files = plot_runs([*map(read_run, folders)], tmp_path / "out")
     expected = ["comparison.png", "comparison.pdf", "learning_rates.png", "learning_rates.pdf"]
     assert [file.name for file in files] == expected
     assert all(file.stat().st_size > 1000 for file in files)
-    assert plot_runs(folders, tmp_path / "out") == files
+    assert plot_runs([*map(read_run, folders)], tmp_path / "out") == files
 
 
 def test_methods_each_at_its_own_rate_give_the_comparison_alone(
@@ -108,7 +169,7 @@ def test_methods_each_at_its_own_rate_give_the_comparison_alone(
         write_run(name, [4.0, lr], {"optimizer.lr": lr, "optimizer.name": name})
         for name, lr in (("adam", 0.001), ("soap", 0.003), ("sgd", 0.1), ("ngd", 1.0))
     ]
-    files = plot_runs(folders, tmp_path / "out")
+    files = plot_runs([*map(read_run, folders)], tmp_path / "out")
     assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
 
 
@@ -116,12 +177,12 @@ def test_methods_each_at_its_own_rate_give_the_comparison_alone(
 def test_one_run_gives_the_comparison_alone(
     losses: list[float], write_run: WriteRun, tmp_path: Path
 ) -> None:
-    files = plot_runs([write_run("0", losses)], tmp_path)
+    files = plot_runs([read_run(write_run("0", losses))], tmp_path)
     assert [file.name for file in files] == ["comparison.png", "comparison.pdf"]
 
 
 def test_runs_without_rows_are_left_out_or_refused(write_run: WriteRun, tmp_path: Path) -> None:
     empty = write_run("empty", [], status="failed")
     with pytest.raises(InputError, match="no run here has a row"):
-        plot_runs([empty], tmp_path)
-    assert plot_runs([empty, write_run("0", [4.0, 1.0])], tmp_path)
+        plot_runs([read_run(empty)], tmp_path)
+    assert plot_runs([*map(read_run, (empty, write_run("0", [4.0, 1.0])))], tmp_path)

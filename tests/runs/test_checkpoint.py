@@ -35,7 +35,7 @@ def numbers(evaluation):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_snapshot_goes_on_bit_for_bit(case, tmp_path):
-    file = CheckpointFile(tmp_path / "checkpoint.pt", "me")
+    file = CheckpointFile(tmp_path, "me")
     rows = []
     for i, evaluation in enumerate(train(problem(CASES[case]), 4, 50)):  # 4 steps a pass
         rows.append(numbers(evaluation))
@@ -49,9 +49,9 @@ def test_a_snapshot_goes_on_bit_for_bit(case, tmp_path):
 
 
 def test_a_checkpoint_of_other_runs_is_not_read(tmp_path):
-    mine = CheckpointFile(tmp_path / "checkpoint.pt", "mine")
+    mine = CheckpointFile(tmp_path, "mine")
     assert mine.read() is None
     mine.write({"loop": {"order": torch.arange(3)}})
     assert mine.read()["loop"]["order"].tolist() == [0, 1, 2]
-    assert CheckpointFile(mine.path, "another").read() is None
+    assert CheckpointFile(tmp_path, "another").read() is None
     assert [f.name for f in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -6,9 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from nglab.errors import InputError
-from nglab.runs.folder import RecordWriter, outcome, whole, write_json
-from nglab.runs.status import status_of
-from nglab.runs.table import find_runs, read_run
+from nglab.runs.folder import RecordWriter, is_complete, outcome, settled, whole, write_json
+from nglab.runs.table import find_runs, read_run, status_of
 from nglab.training.evaluation import SHARED
 
 
@@ -65,6 +64,29 @@ def test_outcome():
     assert result["steps"] == 3
     assert outcome(rows, 0.5)["examples_to_floor"] is None
     assert outcome(rows, None)["minimum_loss"] is None
+
+
+@pytest.mark.parametrize(("first", "last", "right"), [
+    (1e-5, 1.00006e-5, True), (1.0, 2.9, True), (1.0, 3.1, False), (4.0, math.inf, False),
+    (4.0, math.nan, False), (math.inf, 1.0, True), (math.inf, math.inf, False), (-2.0, -1.0, True),
+    (-2.0, 3.0, False), (0.0, 1e-3, False), (0.0, 0.0, True),
+])  # fmt: skip
+def test_divergence_is_a_loss_not_finite_or_several_times_its_start(first, last, right):
+    assert settled([row(0, first), row(1, last)]) == right
+
+
+def test_a_run_that_skipped_most_of_its_steps_says_so():
+    def noted(skipped):
+        return outcome([row(0, 4.0), row(10, 4.0, skipped_steps=skipped)], None)["note"]
+
+    assert noted(6.0) == "6 of 10 steps skipped"
+    assert noted(5.0) is None and outcome([row(0, 4.0)], None)["note"] is None
+
+
+def test_a_record_is_complete_at_its_last_step_or_beyond_finite_numbers():
+    rows = [row(0, 4.0), row(3, 1.0)]
+    assert is_complete(rows, 3) and not is_complete(rows, 4) and not is_complete([], 0)
+    assert is_complete([*rows, row(5, math.nan)], 9)
 
 
 def test_a_loss_that_is_not_finite_is_null_in_the_summary(tmp_path):

@@ -310,6 +310,8 @@ def test_what_replaces_the_rows_of_a_stopped_run_says_so(way):
     folder = folder_of(way)
     stands(folder, MINE)
     (folder / "summary.json").unlink()
+    file = folder / "metrics.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))  # not all of them
     before, rows = contents(folder), len(read_run(folder).metrics)
     status, said = waited(begin(way, MINE))
     if way in GO_ON:

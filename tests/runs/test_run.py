@@ -178,6 +178,44 @@ def test_a_run_stopped_before_its_picture_is_a_result(pictures, killed, tmp_path
     assert (folders[0] / "loss.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
+@pytest.mark.parametrize("summaries", [0, 1, 2])
+def test_a_stack_killed_before_its_summaries_is_not_trained_again(summaries, tmp_path, monkeypatch):
+    """Whoever is left, and however grouped: all rows are there, and the summaries are those that were lost."""
+    folders = [tmp_path / str(i) for i in range(3)]
+    configs = [config(f"seed={seed}", "train.checkpoint_every=1000") for seed in range(3)]
+    expected = run_together(configs, folders, progress=False)
+    for folder in folders[summaries:]:
+        (folder / "summary.json").unlink()
+        (folder / "loss.png").unlink()
+    monkeypatch.setattr(run_module, "train", lambda *_: pytest.fail("trained again"))
+    for settings, folder, summary in zip(configs, folders, expected, strict=True):
+        if not finished(folder, settings.described()):
+            assert run(settings, folder, progress=False) == summary
+        assert json.loads((folder / "summary.json").read_text()) == summary
+        assert (folder / "loss.png").exists()
+
+
+def test_as_many_passes_are_trained_as_are_asked_for(tmp_path):
+    sizes = ["data.train_examples=1900", "optimizer.batch_size=1000", "train.passes=5"]
+    summary = run(config(*sizes), tmp_path, progress=False)
+    last = pd.read_csv(tmp_path / "metrics.csv").iloc[-1]
+    assert summary["steps"] == 10 and last.passes == pytest.approx(10_000 / 1900)
+
+
+DEAD = ["arch=mlp", "arch.activation=relu", "arch.widths=[20,1,1,1,20]", "train.passes=3"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_dead_layer_does_not_stop_the_others(seed, tmp_path):
+    summary = run(config(*DEAD, "optimizer.metric.split=pi", f"seed={seed}"), tmp_path, False)
+    assert summary["status"] == "finished" and summary["skipped_steps"] == 0
+
+
+def test_noise_about_the_start_is_no_divergence(tmp_path):
+    damping = ["optimizer.damping.initial=1e-8", "optimizer.damping.min=0"]
+    assert run(config(*DEAD, *damping), tmp_path, False)["status"] == "finished"
+
+
 def test_an_interrupted_run_keeps_its_rows(tmp_path, monkeypatch):
     def interrupted(*args):
         rows = train(*args)

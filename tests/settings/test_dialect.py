@@ -18,7 +18,7 @@ def given(*words: str, positions: str = "DIR ...", least: int = 0, more: bool = 
 def test_a_key_is_the_same_however_it_is_written(words: list[str]) -> None:
     found = given(*words)
     assert (found.positions, found.settings) == (["a"], {"out": "X"})
-    assert found.overrides == ["out=X"]
+    assert found.overrides == ["out='X'"]
     assert found.folder("out", "elsewhere") == Path("X")
     assert given("a").folder("out", "elsewhere") == Path("elsewhere")
 

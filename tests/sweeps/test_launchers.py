@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -328,3 +329,26 @@ def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_pa
         assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
         assert not ours.summary["concurrent"]
     assert "beside" in seconds_label([theirs.summary]) != seconds_label([ours.summary])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_a_killed_worker_ends_its_own_stack_alone(monkeypatch, capsys):
+    original = run_module.run_together
+
+    def killed(configs, *rest, **more):
+        if configs[0].arch.bias:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(configs, *rest, **more)
+
+    sweep = ["-m", *STACKED, "optimizer=sgd", "seed=0,1", "arch.bias=true,false",
+             "hydra.launcher.processes=2"]  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "run_together", killed)
+        assert nglab(*sweep) == 1
+    shown = "".join(capsys.readouterr())
+    assert "its process was ended by SIGKILL: #0 " in shown and "Traceback" not in shown
+    assert [read_run(folder).summary["status"] for folder in find_runs([Path("together")])] == [
+        "finished"
+    ] * 2
+    assert nglab(*sweep) == 0
+    assert len(find_runs([Path("together")])) == 4

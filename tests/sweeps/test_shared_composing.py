@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from nglab.settings.composing import conf_dir
-from nglab.sweeps.shared_composing import Kept, SharedConfigLoader, hands_off
+from nglab.sweeps.shared_composing import Kept, SharedConfigLoader, as_ours
 
 JOBS = [
     ["optimizer=sgd", "optimizer.lr=0.1"],
@@ -36,7 +36,7 @@ def compose(loader, job):
 
 def test_what_jobs_share_is_composed_as_each_job_alone_would_be(loaders):
     theirs, ours = loaders
-    plain = [OmegaConf.to_yaml(hands_off(compose(theirs, job))) for job in JOBS]
+    plain = [OmegaConf.to_yaml(as_ours(compose(theirs, job))) for job in JOBS]
     assert [OmegaConf.to_yaml(compose(ours, job)) for job in JOBS] == plain
     compose(ours, JOBS[0]).optimizer.lr = 7
     assert [OmegaConf.to_yaml(compose(ours, job)) for job in JOBS] == plain
@@ -89,7 +89,7 @@ def test_jobs_that_differ_in_values_alone_are_composed_once_and_as_hydra_compose
     theirs, ours = loaders
     jobs, times = VARIED[jobs]
     for job in jobs * 2:
-        one, other = compose(ours, job), hands_off(compose(theirs, job))
+        one, other = compose(ours, job), as_ours(compose(theirs, job))
         assert OmegaConf.to_yaml(one) == OmegaConf.to_yaml(other)
         assert one.hydra.overrides == other.hydra.overrides
         for get in (OmegaConf.is_struct, OmegaConf.is_readonly, OmegaConf.get_type):
@@ -134,7 +134,7 @@ def test_a_group_that_only_a_search_path_has_is_no_value(tmp_path):
     for job in ("mine=a", "mine=b", "mine=c", "mine=b"):
         cfg = ours.load_configuration("first", [place, job], RunMode.RUN)
         plain = theirs.load_configuration("first", [place, job], RunMode.RUN)
-        assert OmegaConf.to_yaml(cfg) == OmegaConf.to_yaml(hands_off(plain))
+        assert OmegaConf.to_yaml(cfg) == OmegaConf.to_yaml(as_ours(plain))
         assert cfg.mine.letter == job[-1]
 
 

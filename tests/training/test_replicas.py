@@ -139,8 +139,8 @@ def test_evaluations_come_when_they_should():
     rows = list(
         train(problem(0, SGD(lr=0.1, batch_size=20, schedule=CONSTANT)), 2.25, 50)
     )  # 90 examples: 4 steps a pass
-    assert [r.step for r in rows] == [0, 3, 5, 8, 9]
-    assert [r.examples_seen for r in rows] == [0, 60, 100, 160, 180]
+    assert [r.step for r in rows] == [0, 3, 5, 8, 10, 11]
+    assert [r.examples_seen for r in rows] == [0, 60, 100, 160, 200, 220]
     assert rows[0].train_seconds == 0 < rows[1].train_seconds < rows[-1].train_seconds
 
 

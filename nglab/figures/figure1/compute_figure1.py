@@ -2,8 +2,9 @@
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -11,10 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from nglab.errors import InputError
 from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates, table, to_markdown
 from nglab.figures.race.compute_race import LAUNCHER
-from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning
+from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning, chosen_of, groups_of
 from nglab.figures.race.race_tuning import Entrant
 from nglab.figures.race.run_race import enter_all, run_race
 from nglab.runs.folder import whole
+from nglab.settings.building import build, value_of
+from nglab.settings.fields import Count, Positive, setting
+from nglab.settings.messages import demand
 from nglab.sweeps.asked import asking
 
 log = logging.getLogger(__name__)
@@ -29,14 +33,18 @@ CURVES = ["step", "examples_seen", "passes", "train_seconds", "train_loss", "tes
 class Panel:
     """One column of the figure."""
 
-    arch: str
-    paper_rate: float
-    rates: list[float]
-    grid_passes: float
-    passes: float
-    seeds: int
-    overrides: list[str] = field(default_factory=list)
-    ngd: list[str] = field(default_factory=list)
+    arch: str = setting("the option of `nglab run`")
+    paper_rate: Positive = setting("α of SGD that the paper's own grid search chose")
+    rates: tuple[float, ...] = setting("SGD's grid")
+    grid_passes: Positive = setting("how long the grid trains")
+    passes: Positive = setting("how long the curves do")
+    seeds: Count = setting("how many curves of each method")
+    overrides: tuple[str, ...] = setting("of all runs", default=())
+    ngd: tuple[str, ...] = setting("of NGD's runs alone", default=())
+
+    def check(self, key: str, run: object) -> None:
+        right = "one or more numbers above 0"
+        demand(min(self.rates, default=0) > 0, f"{key}.rates", list(self.rates), right)
 
     def problem(self, name: str) -> Problem:
         """SGD's rates are tried on the seeds that are then drawn, a favour to the baseline; NGD is the paper's."""
@@ -45,7 +53,7 @@ class Panel:
             passes=self.passes,
             seeds=self.seeds,
             tuning=Tuning(settings=None, seeds=self.seeds, passes=self.grid_passes),
-            overrides=tuple(self.overrides),
+            overrides=self.overrides,
             methods={"ngd": self.ngd},
             grids={"sgd": {"lr": sorted(self.rates)}, "ngd": {}},
             name=name,
@@ -75,17 +83,15 @@ def figure1(config: DictConfig, folder: Path) -> list[Path]:
 
 def read_panels(config: DictConfig) -> dict[str, Panel]:
     """The panels asked for, the preset's settings filled in."""
-    known = OmegaConf.to_container(config.panel, resolve=True)
-    assert isinstance(known, dict)
-    for name in config.panels:
-        if name not in known:
-            raise InputError(
-                f"panels: there is no panel {name!r}; there are {', '.join(map(str, known))}"
-            )
-    if config.seeds is not None and config.seeds < 1:
-        raise InputError(f"seeds={config.seeds}: give at least one")
-    seeds = {} if config.seeds is None else {"seeds": config.seeds}
-    return {name: Panel(**{**known[name], **seeds}) for name in sorted(set(config.panels))}
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    known = groups_of("panel", values["panel"])
+    names = chosen_of("panels", values["panels"], known)
+    seeds = value_of(Count | None, values["seeds"], "seeds")
+    shared = {} if seeds is None else {"seeds": seeds}
+    panels = {name: build(Panel, {**known[name], **shared}, f"panel.{name}") for name in names}
+    for name, panel in panels.items():
+        panel.check(f"panel.{name}", panel)
+    return dict(sorted(panels.items()))
 
 
 def rates_tried(sgd: Entrant, panel: Panel) -> pd.DataFrame:

@@ -161,6 +161,7 @@ def draw_rate_panel(axes: Axes, rows: pd.DataFrame) -> None:
     ring: dict[str, Any] = {"ms": 7, "mew": 1.2, "mfc": "none", "mec": "#0072b2", "zorder": 4}
     axes.plot(chosen.index, chosen, "o", label="chosen", **ring)
     style.mark_diverged(axes, rows)
+    style.mark_zero(axes, rows)
     style.log_rate_axis(axes, [*rows.learning_rate, *rows.paper_learning_rate])
     axes.set_title(f"{rows.panel.iloc[0]}  {heading(rows.arch.iloc[0])}", loc="left", pad=11)
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from nglab.curvature.deep_linear import FORMS
 from nglab.curvature.flow import Regression, Trajectory, flow, total
 from nglab.data.teacher import input_covariance_root
-from nglab.errors import InputError
 from nglab.figures.figure2.draw_figure2 import draw_figure2
 from nglab.networks.initial import random_parameters
 from nglab.networks.network import Network
 from nglab.randomness import stream
+from nglab.runs.outputs import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ PANELS = {
     "bottleneck": (40, 16, 8, 4, 2, 4, 8, 16, 40),
 }
 SHOWN = {"Eq. 10": "eq16", "shells": "shells"}
+FILES = "figure2.csv", "figure2.png", "figure2.pdf", "figure2.svg"
 SEEDS, SPECTRUM_DECAY = 4, 5.0
 TIMES = np.linspace(0.0, 5.0, 101)
 
@@ -41,14 +42,10 @@ def figure2(folder: Path) -> list[Path]:
     The table has a row a time: panel, widths, form, seed, time, loss (h − h_min over its start), rate (−d ln loss/dt).
     Raises InputError where the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); give a folder that can"
-        ) from error
+    check_folder(folder, *FILES)
     curves = pd.concat(compute(panel, widths) for panel, widths in PANELS.items())
-    table = folder / "figure2.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / FILES[0]
     curves.to_csv(table, index=False)
     return [*draw_figure2(curves, folder / "figure2"), table]
 

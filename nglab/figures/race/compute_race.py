@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nglab.figures.race.race_protocol import Race, read_race
 from nglab.figures.race.race_report import write_race
@@ -17,6 +18,7 @@ from nglab.figures.race.race_results import (
 )
 from nglab.figures.race.run_race import enter_all, run_race
 from nglab.runs.machine import machine
+from nglab.settings.building import value_of
 from nglab.sweeps.asked import asking
 
 LAUNCHER = ["hydra/launcher=stacked", "hydra.launcher.alone=false"]
@@ -31,7 +33,9 @@ def race(
     `words`: overrides of Hydra's own section for the tuning, such as a launcher; methods also come from `config_dir`.
     """
     protocol = read_race(config)
-    beside = read_beside(config.beside, protocol.problems)
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    files = value_of(tuple[str, ...], values["beside"], "beside")
+    beside = read_beside(files, protocol.problems)
     named = any(word.startswith("hydra/launcher") for word in words)
     with asking(folder, [*([] if named else LAUNCHER), *words], config_dir) as jobs:
         entrants, refused = enter_all(protocol, jobs)

@@ -1,6 +1,6 @@
 """What a race is: methods, problems, targets, and how much each method may be tuned."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 from omegaconf import DictConfig, OmegaConf
 
-from nglab.settings.building import build
+from nglab.settings.building import build, value_of
 from nglab.settings.fields import Count, Options, setting
 from nglab.settings.messages import demand, near, one_of
 
@@ -91,21 +91,34 @@ class Race:
 def read_race(config: DictConfig) -> Race:
     """`conf/race.yaml` as composed; InputError at the first key that is wrong."""
     values: Any = OmegaConf.to_container(config, resolve=True)
-    known = values["problem"]
-    for key in ("methods", "problems", "tuned_for"):
-        given = values[key]
-        demand(bool(given) and len(set(given)) == len(given), key, given, "one or more, each once")
-    for name in values["problems"]:
-        demand(name in known, "problems", name, one_of(known))
-    for clock in values["tuned_for"]:
-        demand(clock in CLOCKS, "tuned_for", clock, one_of(CLOCKS))
-    seeds, first = values["seeds"], values["first_tuning_seed"]
-    demand(seeds is None or (isinstance(seeds, int) and seeds > 0), "seeds", seeds, "1 or more")
-    problems = [problem_of(name, known[name], seeds) for name in values["problems"]]
+    known = groups_of("problem", values["problem"])
+    methods = chosen_of("methods", values["methods"])
+    names = chosen_of("problems", values["problems"], known)
+    clocks = chosen_of("tuned_for", values["tuned_for"], CLOCKS)
+    seeds = value_of(Count | None, values["seeds"], "seeds")
+    first = value_of(Count, values["first_tuning_seed"], "first_tuning_seed")
+    problems = [problem_of(name, known[name], seeds) for name in names]
     most = max(problem.seeds for problem in problems)
-    demand(isinstance(first, int) and first >= most, "first_tuning_seed", first,
+    demand(first >= most, "first_tuning_seed", first,
            f"{most} or more: no seed that is reported")  # fmt: skip
-    return Race(list(map(str, values["methods"])), problems, values["tuned_for"], first)
+    return Race(methods, problems, clocks, first)
+
+
+def chosen_of(key: str, given: Any, known: Collection[str] | None = None) -> list[str]:
+    """The names that a key lists: one or more, each once, of the `known`."""
+    names = list(given) if isinstance(given, list) else [given]
+    for name in names:
+        right = f"a list of names; {name} is none" if known is None else one_of(known)
+        demand(isinstance(name, str) and (known is None or name in known), key, name, right)
+    demand(bool(names) and len(set(names)) == len(names), key, given, "one or more, each once")
+    return names
+
+
+def groups_of(key: str, given: Any) -> dict[str, dict[str, Any]]:
+    """The groups of settings that a key holds, by name."""
+    right = isinstance(given, dict) and all(isinstance(one, dict) for one in given.values())
+    demand(right, key, given, "groups of keys by name")
+    return dict(given)
 
 
 def problem_of(name: str, values: Mapping[str, Any], seeds: int | None) -> Problem:

@@ -1,6 +1,7 @@
 """The tables of a race from what was run: times to the targets, the tuning, the settings chosen."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,12 @@ def read_beside(files: Sequence[str], problems: Sequence[Problem]) -> pd.DataFra
     """Curves of methods that were trained elsewhere, on the race's problems; InputError where a file is none."""
     tables = [pd.DataFrame(columns=NEEDED)]
     for file in map(Path, files):
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise InputError(f"beside={file}: there is no such file")
-        table = pd.read_csv(file)
+        try:
+            table = pd.read_csv(file)
+        except ValueError as error:  # nor is what is no text, or has no columns
+            raise InputError(f"beside={file}: is no CSV ({error})") from error
         if missing := [name for name in NEEDED if name not in table]:
             raise InputError(f"beside={file}: has no column {', '.join(missing)}")
         tables.append(table[table.problem.isin([problem.name for problem in problems])])

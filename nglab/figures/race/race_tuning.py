@@ -15,8 +15,7 @@ from nglab.figures.race.race_tables import final_value, first_time, with_floor
 from nglab.figures.race.step_times import StepTimes
 from nglab.runs.config import Config
 from nglab.runs.run import columns
-from nglab.runs.status import read_summary
-from nglab.runs.table import read_metrics
+from nglab.runs.table import read_metrics, read_summary
 from nglab.settings.messages import demand, one_of
 from nglab.sweeps.asked import Asked
 from nglab.sweeps.job import Job

@@ -13,6 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from nglab.data.batches import steps_of
 from nglab.optimizers.schedules.rate import FixedRate, Rate, TableRate
 from nglab.settings.checked import Settings
 from nglab.settings.fields import setting
@@ -39,7 +40,7 @@ class Schedule(Settings):
 
     def check(self, key: str, run: Any) -> None:
         """InputError where the rate never gets to its full value."""
-        steps = round(run.train.passes * (run.data.train_examples // run.optimizer.batch_size))
+        steps = steps_of(run.train.passes, run.data.train_examples, run.optimizer.batch_size)
         right = f"at most {steps}, the run's steps"
         demand(self.warm_up <= steps, f"{key}.warm_up", self.warm_up, right)
 

@@ -70,7 +70,7 @@ def test_a_stop_loses_at_most_the_run_in_hand(tiny, tmp_path, monkeypatch):
 
 
 def test_wrong_panels_and_seeds_are_named():
-    with pytest.raises(InputError, match="no panel 'E'"):
+    with pytest.raises(InputError, match="panels=E: must be one of A, B, C, D"):
         read_panels(compose(["panels=[A,E]"], "figure1"))
     with pytest.raises(InputError, match="seeds=0"):
         read_panels(compose(["seeds=0"], "figure1"))

@@ -5,8 +5,8 @@ import torch
 from curvature.cases import CASES, loss, problem
 from torch.testing import assert_close
 
-from nglab.curvature.exact_natural_gradient import natural_gradient
 from nglab.curvature.fisher import Fisher
+from nglab.curvature.natural_gradient import natural_gradient
 from nglab.networks.layers import Layers, from_vector, to_vector
 
 
