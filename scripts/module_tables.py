@@ -32,7 +32,7 @@ def by_clock(
     lines = []
     for method, settings in chosen.items():
         own = rows[(rows.method == method) & (rows.settings == settings)]
-        reached = {f"{mark:g} {clock}": cell(own, clock, mark) for mark in marks}
+        reached = {f"{clock}: {mark:g}": cell(own, clock, mark) for mark in marks}
         lines.append({"": method, **reached, "best of the search": settings})
     return pipe_table(lines)
 
@@ -41,7 +41,7 @@ def varied(rows: pd.DataFrame, marks: Mapping[str, float]) -> str:
     """A line a change of settings."""
     lines = []
     for settings, curve in rows.groupby("settings", sort=False):
-        reached = {f"{mark:g} {clock}": cell(curve, clock, mark) for clock, mark in marks.items()}
+        reached = {f"{clock}: {mark:g}": cell(curve, clock, mark) for clock, mark in marks.items()}
         total = curve.seconds.iloc[-1] / curve.passes.iloc[-1]
         lines.append({"": str(settings), **reached, "seconds a pass": number(total)})
     return pipe_table(lines)
