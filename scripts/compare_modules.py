@@ -2,7 +2,7 @@
 
     python scripts/compare_modules.py docs/bench/modules.csv            # all, and the tables beside it, modules.md
     python scripts/compare_modules.py cnn.csv --problems cnn --methods Adam KFAC
-    python scripts/compare_modules.py docs/bench/modules.csv --vary     # what each setting of KFAC costs or brings
+    python scripts/compare_modules.py cnn.csv --problems cnn --vary     # what each setting of KFAC costs or brings
 
 Of each method one number (a rate, a damping) is searched on the ladder 1, 2, 5, 10, …, from a start until the best has
 worse ones on both sides, at each of a few other settings: one seed, trained on the first 50 000 images and measured on
@@ -40,10 +40,10 @@ HEAD = """# Models of other people: losses
 Figure 1D as an `nn.Sequential`, first weights N(0, 1/n_in), loss ½ ‖y − z‖² an image; the CNN has 8 filters of
 5 × 5, 16 of 3 × 3, both of stride 2 and with tanh, and a linear layer, PyTorch's first weights, loss in nats (in
 brackets: error in percent). Medians over the seeds on the test images, by the settings that were best on held-out
-training images, by
-passes and by seconds. All rows, the searches' too, are in the CSV beside. Made by
+training images, by passes and by seconds. All rows, the searches' too, are in the CSV beside. Made by
 
-    python scripts/compare_modules.py docs/bench/modules.csv --vary"""
+    python scripts/compare_modules.py docs/bench/modules.csv --problems cnn --vary
+    python scripts/compare_modules.py docs/bench/modules.csv"""
 
 
 def rung(place: int) -> float:
