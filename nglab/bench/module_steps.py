@@ -37,12 +37,18 @@ def by_optim(make: Callable[..., torch.optim.Optimizer], case: ModelCase) -> Ste
     return forward_and_backward(case, make(case.model.parameters(), lr=SMALL).step)
 
 
-def nglab_torch(name: str, case: ModelCase) -> Step:
-    """With targets sampled from the model, the loss evaluated anew, λ adapted: what the other libraries leave out."""
+def nglab_torch(name: str, sparing: bool, case: ModelCase) -> Step:
+    """With targets sampled from the model, the loss evaluated anew, λ adapted: what the other libraries leave out.
+
+    λ at each step or, `sparing`, as often as curvature.
+    """
     import nglab.torch
 
     make: Any = getattr(nglab.torch, name)
-    optimizer = make(case.model, likelihood=case.likelihood, refresh_every=case.steps)
+    optimizer = make(
+        case.model, likelihood=case.likelihood, refresh_every=case.steps,
+        damping={"interval": case.steps} if sparing else None,
+    )  # fmt: skip
     parameters = list(case.model.parameters())
 
     def step() -> Sequence[Tensor]:
@@ -82,8 +88,10 @@ MODULE_STEPS: dict[str, ModuleMaker] = {
     AUTOGRAD: forward_and_backward,
     "torch.optim.SGD, momentum": partial(by_optim, partial(torch.optim.SGD, momentum=0.9)),
     "torch.optim.Adam": partial(by_optim, torch.optim.Adam),
-    "nglab.torch.NGD": partial(nglab_torch, "NGD"),
-    "nglab.torch.KFAC": partial(nglab_torch, "KFAC"),
+    "nglab.torch.NGD": partial(nglab_torch, "NGD", False),
+    "nglab.torch.NGD, λ as often": partial(nglab_torch, "NGD", True),
+    "nglab.torch.KFAC": partial(nglab_torch, "KFAC", False),
+    "nglab.torch.KFAC, λ as often": partial(nglab_torch, "KFAC", True),
     "kfac-pytorch, inverses": partial(kfac_pytorch, "inverse"),
     "kfac-pytorch, eigenvectors": partial(kfac_pytorch, "eigen"),
     "singd": singd,
