@@ -41,15 +41,23 @@ def main(argv: list[str] | None = None) -> int:
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no error
     command, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
-        status = obey(command, arguments)
+        status = outcome(command, arguments)
         sys.stdout.flush()
         return status
-    except InputError as error:
-        print(f"nglab: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def outcome(command: str, arguments: list[str]) -> int:
+    """Do what is asked and say in a line why it could not be done; the exit status."""
+    try:
+        return obey(command, arguments)
+    except InputError as error:
+        print(f"nglab: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        raise
     except OSError as error:  # a full disk, a folder that vanished
         where = f"{error.filename}: " if error.filename else ""
         print(f"nglab: {where}{error.strerror or error}", file=sys.stderr)

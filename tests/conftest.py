@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,3 +32,18 @@ def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def signals_heard() -> Iterator[None]:
+    """As in a shell's foreground: what runs in the background has SIGINT ignored, and under nohup SIGHUP."""
+    numbers = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
+    before = {
+        number: signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
+        for number in numbers
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

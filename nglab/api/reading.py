@@ -39,9 +39,9 @@ def read_run(folder: Folder) -> RunRecord:
     Source: the files are those of `nglab run`; no formula is applied to them.
 
     >>> import nglab as ng
-    >>> ng.read_run("nowhere")
+    >>> ng.read_run("nowhere")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nglab.errors.InputError: nowhere/metrics.csv is missing: nowhere is not a whole run folder
+    nglab.errors.InputError: nowhere/metrics.csv is missing: ...
     """
     return table.read_run(Path(folder))
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
 from nglab.runs.damage import Fault, demand_kinds, read_mapping, reading
 from nglab.runs.status import OWNER, RESULTS
+
+if TYPE_CHECKING:
+    import pandas as pd  # a run reads what it left without it
 
 COUNTED = ("step", "examples_seen", "train_seconds", "test_loss")
 """The columns without which rows are no record of a run."""
@@ -44,8 +46,10 @@ class RunRecord:
     summary: dict[str, Any]
 
     @cached_property
-    def metrics(self) -> pd.DataFrame:
+    def metrics(self) -> "pd.DataFrame":
         """The rows, a column each number."""
+        import pandas as pd
+
         return pd.DataFrame(self.columns)
 
     @cached_property
@@ -137,7 +141,9 @@ def status_of(folder: Path) -> str | None:
     return str(read_summary(folder)["status"])
 
 
-def read_metrics(file: Path) -> pd.DataFrame:
+def read_metrics(file: Path) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(read_columns(file))
 
 

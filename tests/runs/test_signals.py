@@ -14,6 +14,8 @@ from nglab.runs.table import read_run
 from nglab.settings.composing import compose
 from nglab.training.clock import Clock
 
+pytestmark = pytest.mark.usefixtures("signals_heard")
+
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
          "optimizer.batch_size=20", "train.eval_every_examples=150", "train.passes=9"]  # fmt: skip
 

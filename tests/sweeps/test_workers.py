@@ -12,7 +12,10 @@ from nglab.runs.ownership import alone_in, at_work
 from nglab.runs.signals import Interrupted, ending_by_exception
 from nglab.sweeps.workers import Lost, at_a_job, in_processes, passing_on
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux"),
+    pytest.mark.usefixtures("signals_heard"),
+]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
