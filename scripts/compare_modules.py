@@ -40,8 +40,7 @@ HEAD = """# Models of other people: losses
 Figure 1D as an `nn.Sequential`, first weights N(0, 1/n_in), loss ½ ‖y − z‖² an image; the CNN has 8 filters of
 5 × 5, 16 of 3 × 3, both of stride 2 and with tanh, and a linear layer, PyTorch's first weights, loss in nats (in
 brackets: error in percent). Medians over the seeds on the test images, by the settings that were best on held-out
-training images, by
-passes and by seconds. All rows, the searches' too, are in the CSV beside. Made by
+training images, by passes and by seconds. All rows, the searches' too, are in the CSV beside. Made by
 
     python scripts/compare_modules.py docs/bench/modules.csv --vary"""
 
