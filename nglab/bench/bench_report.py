@@ -29,7 +29,7 @@ READING = (
     "On an nn.Module a step is timed on one batch, or on ten of which the first makes the curvature anew: MLP, the"
     " network of D on 1000 examples; CNN, 8 filters of 5 × 5, 16 of 3 × 3 (stride 2, tanh) and a linear layer on 500"
     " images. kfac-pytorch and singd take the empirical Fisher, out of the gradient's own backward pass, and keep λ;"
-    " nglab.torch samples targets, and evaluates the loss anew to adapt λ: at each step, or as often as curvature.",
+    " nglab.torch samples targets and, where λ is not kept, evaluates the loss anew to adapt it.",
     "Steps take white noise; the settings are those of `conf/optimizer/`, kfac-jax's the same numbers under its own"
     " names. Whole runs train what `nglab run` trains, and take medians over seeds: to"
     f" {FLOOR_FACTOR:g} times the smallest possible loss, D, where it is not known, to a test loss of {LOSS:g}, in at"

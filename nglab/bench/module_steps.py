@@ -4,7 +4,7 @@ A maker takes a `ModelCase` and returns the step: a function that goes once thro
 the parameters after it. Curvature and inverses are made on the first batch and kept for the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,8 @@ from nglab.bench.timing import Step
 ModuleMaker = Callable[[ModelCase], Step]
 SMALL = 1e-4  # a rate at which no contender diverges on white noise
 DAMPING = 1e-2
+KEPT = {"interval": 1_000_000}
+"""λ is never adapted, as the other libraries keep it."""
 
 
 def forward_and_backward(case: ModelCase, then: Callable[[], object] = lambda: None) -> Step:
@@ -37,18 +39,14 @@ def by_optim(make: Callable[..., torch.optim.Optimizer], case: ModelCase) -> Ste
     return forward_and_backward(case, make(case.model.parameters(), lr=SMALL).step)
 
 
-def nglab_torch(name: str, sparing: bool, case: ModelCase) -> Step:
-    """With targets sampled from the model, the loss evaluated anew, λ adapted: what the other libraries leave out.
-
-    λ at each step or, `sparing`, as often as curvature.
-    """
+def nglab_torch(name: str, case: ModelCase, damping: Mapping[str, Any] | None = None) -> Step:
+    """With targets sampled from the model and, unless λ is `KEPT`, the loss evaluated anew; the others do neither."""
     import nglab.torch
 
     make: Any = getattr(nglab.torch, name)
     optimizer = make(
-        case.model, likelihood=case.likelihood, refresh_every=case.steps,
-        damping={"interval": case.steps} if sparing else None,
-    )  # fmt: skip
+        case.model, likelihood=case.likelihood, refresh_every=case.steps, damping=damping
+    )
     parameters = list(case.model.parameters())
 
     def step() -> Sequence[Tensor]:
@@ -88,10 +86,10 @@ MODULE_STEPS: dict[str, ModuleMaker] = {
     AUTOGRAD: forward_and_backward,
     "torch.optim.SGD, momentum": partial(by_optim, partial(torch.optim.SGD, momentum=0.9)),
     "torch.optim.Adam": partial(by_optim, torch.optim.Adam),
-    "nglab.torch.NGD": partial(nglab_torch, "NGD", False),
-    "nglab.torch.NGD, λ as often": partial(nglab_torch, "NGD", True),
-    "nglab.torch.KFAC": partial(nglab_torch, "KFAC", False),
-    "nglab.torch.KFAC, λ as often": partial(nglab_torch, "KFAC", True),
+    "nglab.torch.NGD": partial(nglab_torch, "NGD"),
+    "nglab.torch.NGD, λ kept": partial(nglab_torch, "NGD", damping=KEPT),
+    "nglab.torch.KFAC": partial(nglab_torch, "KFAC"),
+    "nglab.torch.KFAC, λ kept": partial(nglab_torch, "KFAC", damping=KEPT),
     "kfac-pytorch, inverses": partial(kfac_pytorch, "inverse"),
     "kfac-pytorch, eigenvectors": partial(kfac_pytorch, "eigen"),
     "singd": singd,
