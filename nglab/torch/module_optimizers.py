@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from nglab.likelihoods.likelihood import Likelihood
 from nglab.networks.layers import Layers
-from nglab.networks.scratch import Scratch
-from nglab.optimizers.schedules.rate import Rate
+from nglab.optimizers.schedules.rate import FixedRate
 from nglab.randomness import stream
 from nglab.torch.method import method
 from nglab.torch.module_batch import Closure, ModuleBatch
@@ -99,7 +98,7 @@ class NGD(torch.optim.Optimizer):
             self.layers, self.likelihood, self._weights, self.method.targets, beside,
             keep_graph=self.method.step_rule.linearises,
         )  # fmt: skip
-        self._rate = GivenRate(self._weights.per_replica)
+        self._rate = FixedRate(self._weights.per_replica)  # set before each step
         self._state = self.method.begin(
             self._weights,
             self._batch,
@@ -171,16 +170,3 @@ class KFAC(NGD):
     """
 
     option: ClassVar[str] = "kfac"
-
-
-class GivenRate(Rate, Scratch):
-    """α as it is set before each step."""
-
-    def __init__(self, value: Tensor) -> None:
-        self.value = value
-
-    def advance_(self) -> Tensor:
-        return self.value
-
-    def advance_by_(self, steps: int) -> Tensor:
-        return self.value.unsqueeze(0)
