@@ -341,12 +341,19 @@ complete_line "nglab run optimizer.l" 2
     assert done.stdout.split("\n") == ["plot", "square", "optimizer.lr=", ""]
 
 
-def test_who_reads_may_stop_reading(runs: Runs) -> None:
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
+@pytest.mark.parametrize("metrics", ["", "step,examples_seen,train_seconds,test_loss\n"])
+def test_who_reads_may_stop_reading(metrics: str, environment: dict[str, str], runs: Runs) -> None:
+    """Where no run is whole too."""
     for seed in range(3):
         Path(f"outputs/runs/{seed}").mkdir(parents=True)
-        Path(f"outputs/runs/{seed}/metrics.csv").touch()
+        Path(f"outputs/runs/{seed}/metrics.csv").write_text(metrics)
     command = [sys.executable, "-m", "nglab", "list"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=plain | environment
+    )
     assert process.stdout is not None
     process.stdout.close()
-    assert b"Traceback" not in process.communicate()[1] and process.returncode == 0
+    said = process.communicate()[1]
+    assert b"Traceback" not in said and b"BrokenPipe" not in said and process.returncode == 0

@@ -21,7 +21,10 @@ def command(arguments: list[str]) -> None:
     if not given.positions and not any(root.rglob("metrics.csv")):
         print("no runs yet: `nglab run` leaves its first one below outputs")
         return
-    table = list_runs(whole_runs([root], say), root)
+    records = whole_runs([root], say)
+    if not records:  # each has been named
+        return
+    table = list_runs(records, root)
     folders = ["folder", *table.pop("folder")]
     for line, folder in zip(table.to_string(index=False).splitlines(), folders, strict=True):
         print(line, folder)
