@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nglab.claims.claim import Check
+from nglab.figures.figure1.draw_figure1 import number
 from nglab.figures.race.race_protocol import Target
 from nglab.figures.race.race_tables import first_time
 from nglab.plotting.markdown import pipe_table
@@ -41,7 +42,7 @@ def statements_table(curves: pd.DataFrame, grid: pd.DataFrame) -> str:
             "statement": said,
             "number": check.what,
             "expected": check.expected,
-            "measured": "–" if math.isnan(check.measured) else f"{check.measured:.3g}",
+            "measured": number(check.measured),
             "verdict": verdict(check),
         }
         for panel, rows in curves.groupby("panel")
