@@ -15,6 +15,7 @@ from nglab.claims.small_problems import (
     STUDENT,
     Problem,
     expectation,
+    output,
     randn,
     random_problem,
     relative,
@@ -130,6 +131,31 @@ def _ggn_by_autodiff(p: Problem) -> Tensor:
         inner = torch.func.hessian(lambda z, y=y: p.likelihood.losses(z[None], y[None])[0])(z)
         total += j.T @ inner @ j / len(p.x)
     return total
+
+
+@claim("ggn-linearised", "M §3")
+def ggn_linearised() -> Result:
+    """G is the Hessian of h with f replaced by its local linear approximation, and H is G plus the outputs' own curvature.
+
+    H − G = ⟨Σ_j [∇_z L]_j H_{[f]_j}⟩ by autodiff; where f is linear, nothing.
+    """
+    checks = []
+    for name, likelihood in (LIKELIHOODS | {"Student-t": STUDENT}).items():
+        p = random_problem(likelihood)
+        j, z = p.jacobian(), p.output
+        tangent = torch.func.hessian(
+            lambda d, p=p, j=j, z=z: p.likelihood.losses(z + j @ d, p.y).mean()
+        )(torch.zeros_like(p.theta))
+        pull = -p.likelihood.error(z, p.y) / len(z)
+        bend = torch.func.hessian(
+            lambda theta, p=p, pull=pull: (pull * output(p.network, theta, p.x)).sum()
+        )(p.theta)
+        g, h = ggn(p).to_dense(), hessian(p).to_dense()
+        checks += [
+            Check(f"‖Hessian of h with f linearised − G‖ / ‖G‖, {name}", relative(tangent, g), most=ROUNDING),
+            Check(f"‖H − G − the outputs' curvature‖ / ‖H‖, {name}", float((h - g - bend).norm() / h.norm()), most=ROUNDING),
+        ]
+    return Result(checks)
 
 
 @claim("product-density", "M §8")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nglab.claims import fishers, invariance, metrics, quadratic_model, reach  # noqa: F401
+from nglab.claims import fishers, geodesic, invariance, metrics, quadratic_model, reach  # noqa: F401
 from nglab.claims.claim import CLAIMS
 from nglab.claims.small_problems import (
     LIKELIHOODS,
@@ -29,6 +29,8 @@ NAMES = [
     "same-data",
     "schedules",
     "model-reach",
+    "geodesic",
+    "ggn-linearised",
 ]
 
 
