@@ -48,7 +48,9 @@ def test_every_equation_has_a_row(paper: str, last: int) -> None:
 
 
 def test_its_claims_are_those_that_there_are() -> None:
-    assert set(named("claim")) == set(load())
+    """All of the two papers; those on what came after may be named too."""
+    papers = {name for name, claim in load().items() if claim.source.startswith(("B ", "M "))}
+    assert papers <= set(named("claim")) <= set(load())
 
 
 @pytest.mark.parametrize("name", sorted(set(named("test"))))
