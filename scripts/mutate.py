@@ -33,7 +33,11 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkI
 
 NEAR = {
     "nglab/networks": ["tests/networks", "tests/curvature/test_operators.py"],
-    "nglab/curvature": ["tests/curvature", "tests/optimizers/test_ngd.py", "tests/optimizers/test_ngd_parts.py"],
+    "nglab/curvature": [
+        "tests/curvature",
+        "tests/optimizers/test_ngd.py",
+        "tests/optimizers/test_ngd_parts.py",
+    ],
     "nglab/optimizers": ["tests/optimizers"],
     "nglab/training": ["tests/training"],
 }
@@ -46,13 +50,23 @@ LEFT_OUT = re.compile(
 )
 """Operators of cosmic-ray whose mutants fail wherever they are imported."""
 
-LOADED = ("nglab", "torch", "torch.func", "numpy", "pandas", "pydantic", "scipy.integrate", "hydra", "matplotlib.figure")
+LOADED = (
+    "nglab",
+    "torch",
+    "torch.func",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scipy.integrate",
+    "hydra",
+    "matplotlib.figure",
+)
 """What a child need not import again: nglab before torch, without its rooms."""
 
 LIMIT = 300
 """Seconds after which a mutant counts as killed."""
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 SESSION = ROOT / "outputs" / "mutation.sqlite"
 NOT_COPIED = (".git", ".venv", "outputs", "site", "dist", "__pycache__", ".*_cache")
 
@@ -69,7 +83,11 @@ def main(arguments: Sequence[str]) -> None:
         for name in LOADED:
             importlib.import_module(name)
         with use_db(SESSION) as session:
-            items = survivors(session) if arguments == ["again"] else drawn(session, *map(int, arguments))
+            items = (
+                survivors(session)
+                if arguments == ["again"]
+                else drawn(session, *map(int, arguments))
+            )
             for room in sorted({room_of(item) for item in items}):
                 if not passes(NEAR[room]):
                     sys.exit(f"{room}: its tests fail without a mutant")
@@ -102,7 +120,9 @@ def tried(item: WorkItem) -> WorkResult:
     with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
         alive = passes([*own_tests(spec.module_path), *NEAR[room_of(item)]])
     name = str(spec.module_path)
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), name, name, lineterm="", n=1)
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), name, name, lineterm="", n=1
+    )
     outcome = TestOutcome.SURVIVED if alive else TestOutcome.KILLED
     return WorkResult(WorkerOutcome.NORMAL, test_outcome=outcome, diff="\n".join(lines))
 

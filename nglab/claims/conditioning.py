@@ -28,10 +28,18 @@ def eq10_digits() -> Result:
     have the condition number κ²: formed and inverted they leave ε κ². Geometric means of five networks.
     """
     forms = {"Eq. 10": eq10, "Eq. 16": eq16, "shells": shells, "Eq. 10, covariances formed": formed}
-    curves = {name: torch.stack([mean_mismatch(k, form) for k in CONDITIONS]) for name, form in forms.items()}
+    curves = {
+        name: torch.stack([mean_mismatch(k, form) for k in CONDITIONS])
+        for name, form in forms.items()
+    }
     orders = {name: 2.0 if form is formed else 1.0 for name, form in forms.items()}
     checks = [
-        Check(f"order in κ of ‖Fδ + ∇h‖ / ‖∇h‖, {name}", slope(CONDITIONS, curves[name]), order - 0.3, order + 0.3)
+        Check(
+            f"order in κ of ‖Fδ + ∇h‖ / ‖∇h‖, {name}",
+            slope(CONDITIONS, curves[name]),
+            order - 0.3,
+            order + 0.3,
+        )
         for name, order in orders.items()
     ]
     checks += [

@@ -152,8 +152,16 @@ def ggn_linearised() -> Result:
         )(p.theta)
         g, h = ggn(p).to_dense(), hessian(p).to_dense()
         checks += [
-            Check(f"‖Hessian of h with f linearised − G‖ / ‖G‖, {name}", relative(tangent, g), most=ROUNDING),
-            Check(f"‖H − G − the outputs' curvature‖ / ‖H‖, {name}", float((h - g - bend).norm() / h.norm()), most=ROUNDING),
+            Check(
+                f"‖Hessian of h with f linearised − G‖ / ‖G‖, {name}",
+                relative(tangent, g),
+                most=ROUNDING,
+            ),
+            Check(
+                f"‖H − G − the outputs' curvature‖ / ‖H‖, {name}",
+                float((h - g - bend).norm() / h.norm()),
+                most=ROUNDING,
+            ),
         ]
     return Result(checks)
 

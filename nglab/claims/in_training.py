@@ -91,7 +91,9 @@ def exponential_steps() -> Result:
             for i, run in enumerate(curves(panel, *NGD)):
                 excess = (run.test_loss - run.minimum_loss).clip(lower=0)
                 label = {} if i else {"label": panel}
-                axes.semilogy(run.step, excess, color=f"C{'ABC'.index(panel)}", linewidth=0.8, **label)
+                axes.semilogy(
+                    run.step, excess, color=f"C{'ABC'.index(panel)}", linewidth=0.8, **label
+                )
         axes.set(xlabel="step", ylabel="h − smallest possible", ylim=(1e-6, None))
         axes.legend()
 

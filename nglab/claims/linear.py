@@ -186,7 +186,9 @@ def shortfalls(name: str, problems: list[LinearProblem]) -> list[Check]:
     measured = torch.tensor([how_far_off(p) for p in problems], dtype=torch.float64)
     foretold = torch.tensor([foretold_to_be(p) for p in problems], dtype=torch.float64)
     whats = ("‖Fδ + ∇h‖ / ‖∇h‖", "function-space error, relative", "degrees off in function space")
-    medians = zip(whats, measured.median(0).values.tolist(), foretold.median(0).values.tolist(), strict=True)
+    medians = zip(
+        whats, measured.median(0).values.tolist(), foretold.median(0).values.tolist(), strict=True
+    )
     apart = float((measured / foretold - 1).abs().max())
     return [
         *(Check(f"{what}, Eq. 10, median of 5, {name}", value, (1 - 1e-6) * right, (1 + 1e-6) * right)

@@ -167,7 +167,9 @@ def predicted_decrease() -> Result:
             )
         )
         what = f"footnote as printed over the quadratic model's decrease: −α, {name}"
-        checks.append(Check(what, printed_decrease(network, delta, lr) / model, -lr - 1e-8, -lr + 1e-8))
+        checks.append(
+            Check(what, printed_decrease(network, delta, lr) / model, -lr - 1e-8, -lr + 1e-8)
+        )
     network = Network((5, 3))
     params, x, y = params_and_batch(network)
     optimizer = NGDExact(

@@ -42,19 +42,35 @@ def model_reach() -> Result:
     for name, damping in (("F", 0.0), (f"F + λI, λ = {DAMPING} of its mean eigenvalue", DAMPING)):
         logs = torch.tensor([advantage(p, damping) for p in deep], dtype=torch.float64).log()
         checks += [
-            Check(f"reach with {name} over the gradient's, tanh, geometric mean", float(logs.mean().exp()), least=1),
+            Check(
+                f"reach with {name} over the gradient's, tanh, geometric mean",
+                float(logs.mean().exp()),
+                least=1,
+            ),
             Check("mean log of that over its standard error", standard_errors(logs), least=3),
         ]
     above = torch.tensor([curvature_above(p) for p in deep], dtype=torch.float64)
     shorter = torch.tensor([step_lengths(p) for p in deep], dtype=torch.float64).log()
     checks += [
-        Check("share of directions in which G's curvature is above H's, tanh, mean", float(above.mean()), least=0.5),
-        Check("‖(H + λI)⁻¹∇h‖ over ‖(G + λI)⁻¹∇h‖, tanh, geometric mean", float(shorter.mean().exp()), least=1),
+        Check(
+            "share of directions in which G's curvature is above H's, tanh, mean",
+            float(above.mean()),
+            least=0.5,
+        ),
+        Check(
+            "‖(H + λI)⁻¹∇h‖ over ‖(G + λI)⁻¹∇h‖, tanh, geometric mean",
+            float(shorter.mean().exp()),
+            least=1,
+        ),
     ]
 
     def draw(axes: Axes) -> None:
         p = deep[0]
-        for label, d in (("along −F⁻¹∇h", natural(p, 0.0)), ("damped", natural(p, DAMPING)), ("along −∇h", -p.gradient())):
+        for label, d in (
+            ("along −F⁻¹∇h", natural(p, 0.0)),
+            ("damped", natural(p, DAMPING)),
+            ("along −∇h", -p.gradient()),
+        ):
             axes.loglog(GAINS, model_error(p, d), label=label)
         axes.axhline(HALF, color="k", linestyle=":")
         axes.set(xlabel="foretold gain / h", ylabel="error / foretold gain", ylim=(1e-4, 1e2))
@@ -106,5 +122,7 @@ def step_lengths(p: Problem) -> float:
     """‖(H + λI)⁻¹∇h‖ / ‖(G + λI)⁻¹∇h‖ with λ = DAMPING × the mean eigenvalue of G."""
     g, eye = ggn(p).to_dense(), torch.eye(len(p.theta), dtype=torch.float64)
     damping = DAMPING * g.trace() / len(g) * eye
-    with_h, with_g = (torch.linalg.solve(c + damping, p.gradient()) for c in (hessian(p).to_dense(), g))
+    with_h, with_g = (
+        torch.linalg.solve(c + damping, p.gradient()) for c in (hessian(p).to_dense(), g)
+    )
     return float(with_h.norm() / with_g.norm())

@@ -33,13 +33,18 @@ def eq10_covariant() -> Result:
         limits = {"most": 1e-8} if name == "square" else {"least": 0.01}
         checks.append(Check(f"steps apart, relative, {name}", apart, **limits))
         scaled = scaled_units(p, 3.0)
-        checks.append(Check(f"steps apart, units of the first hidden layer × 3, {name}", scaled, most=1e-8))
+        checks.append(
+            Check(f"steps apart, units of the first hidden layer × 3, {name}", scaled, most=1e-8)
+        )
     return Result(checks)
 
 
 def mixes(widths: tuple[int, ...]) -> list[Tensor]:
     """T_0 … T_L: the identity at the ends, well-conditioned random matrices between."""
-    inner = [torch.eye(n, dtype=torch.float64) + 0.2 * randn(n, n, seed=n + i) for i, n in enumerate(widths)]
+    inner = [
+        torch.eye(n, dtype=torch.float64) + 0.2 * randn(n, n, seed=n + i)
+        for i, n in enumerate(widths)
+    ]
     ends = [torch.eye(n, dtype=torch.float64) for n in (widths[0], widths[-1])]
     return [ends[0], *inner[1:-1], ends[1]]
 

@@ -60,20 +60,38 @@ def verdict(check: Check) -> str:
 def statements_of(rows: pd.DataFrame, grid: pd.DataFrame) -> Iterator[tuple[str, Check]]:
     """The paper's words on a panel, each with its number."""
     sgd, ngd = (runs_of(rows, method) for method in ("SGD", "NGD"))
-    yield "SGD's rate by grid search", Check(
-        "SGD's median final loss at the paper's rate ÷ at the best of ours", at_papers_rate(grid), most=1
+    yield (
+        "SGD's rate by grid search",
+        Check(
+            "SGD's median final loss at the paper's rate ÷ at the best of ours",
+            at_papers_rate(grid),
+            most=1,
+        ),
     )
-    yield "SGD fast at first, then slowed down dramatically", Check(
-        "decades of loss lost in SGD's last pass ÷ in its first, median", slowing(sgd), most=SLOWED
+    yield (
+        "SGD fast at first, then slowed down dramatically",
+        Check(
+            "decades of loss lost in SGD's last pass ÷ in its first, median",
+            slowing(sgd),
+            most=SLOWED,
+        ),
     )
     if rows.minimum_loss.notna().any():
         slowest = max((passes_to_floor(run) for run in ngd.values()), default=math.nan)
-        yield "NGD at the smallest loss after only a few passes", Check(
-            f"passes to {FLOOR_FACTOR} × the smallest loss, NGD's slowest seed", slowest, most=FEW
+        yield (
+            "NGD at the smallest loss after only a few passes",
+            Check(
+                f"passes to {FLOOR_FACTOR} × the smallest loss, NGD's slowest seed",
+                slowest,
+                most=FEW,
+            ),
         )
         return
-    yield "NGD ahead in data efficiency", Check(
-        "examples to SGD's final loss, NGD ÷ SGD, median", ahead(ngd, sgd, "examples"), most=1
+    yield (
+        "NGD ahead in data efficiency",
+        Check(
+            "examples to SGD's final loss, NGD ÷ SGD, median", ahead(ngd, sgd, "examples"), most=1
+        ),
     )
     yield "NGD only modestly ahead in wall-clock time", Check(
         "seconds to SGD's final loss, NGD ÷ SGD, median", ahead(ngd, sgd, "seconds"),
