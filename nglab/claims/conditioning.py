@@ -24,8 +24,8 @@ def eq10_digits() -> Result:
     """The rounding error of Eq. 10, of Eq. 16 and of the shells grows as the weights' condition number κ.
 
     A square network of orthogonal weights but for one, whose least singular value is 1/κ. ‖Fδ + ∇h‖ / ‖∇h‖ is of the
-    order ε κ with ε = 2e-16, as long as the products of the weights are decomposed themselves. Their covariances Λ and Λ̃
-    have the condition number κ²: formed and inverted they leave ε κ². Geometric means of five networks.
+    order ε κ with ε = 2e-16, as long as the products of the weights are decomposed themselves. Their covariances Λ and
+    Λ̃ have the condition number κ²: formed and inverted they leave ε κ². Geometric means of five networks.
     """
     forms = {"Eq. 10": eq10, "Eq. 16": eq16, "shells": shells, "Eq. 10, covariances formed": formed}
     curves = {

@@ -129,8 +129,8 @@ def draw_losses(axes: Axes, curves: dict[str, Trajectory]) -> None:
 def projected() -> Result:
     """In a bottleneck Eq. 10's flow follows Eq. 19, the shells' flow follows the full projection, and both differ.
 
-    dW/dt is read off the flow by differences of W(t), right to ε² = 1e-6 relative to the third derivative. In Eq. 19 P_i^a
-    is I where the network does not expand, P_i^b where it does not contract.
+    dW/dt is read off the flow by differences of W(t), right to ε² = 1e-6 relative to the third derivative. In Eq. 19
+    P_i^a is I where the network does not expand, P_i^b where it does not contract.
     """
     student, regression = random_flow(NARROW["bottleneck"])
     times = np.linspace(0, 8, 17)

@@ -135,7 +135,7 @@ def _ggn_by_autodiff(p: Problem) -> Tensor:
 
 @claim("ggn-linearised", "M §3")
 def ggn_linearised() -> Result:
-    """G is the Hessian of h with f replaced by its local linear approximation, and H is G plus the outputs' own curvature.
+    """G is the Hessian of h with f replaced by its linear approximation, and H is G plus the outputs' own curvature.
 
     H − G = ⟨Σ_j [∇_z L]_j H_{[f]_j}⟩ by autodiff; where f is linear, nothing.
     """

@@ -58,12 +58,13 @@ def smallest_loss(config: Config) -> float:
 def exponential_steps() -> Result:
     """Along discrete steps too NGD decreases the error exponentially, though not by the theory's (1 − α)² a step.
 
-    Undamped exact steps near the optimum move W by α (W* − W) and by terms of second order in W* − W: h falls by
-    (1 − α)² a step, and at α = 1 as its own square. Figure 1's steps have α = 1 too, a damping that falls by 3/2 a step
-    at most, and batches. Where a straight line is log (h − h_min) until 2 × the floor, R² ≥ 0.9. The components of W* − W
-    that λ holds back are let go as it falls: of a gain g they make a share g² of h and are free once √λ is between g² (the
-    outer layers) and g (the middle ones), so that h follows λ to a power of ½ … 1 and a step leaves (2/3)^1 … (2/3)^½ of
-    h − h_min at the least: nothing near 0. With a λ that falls twice as fast in its logarithm the slope is up to twice.
+    Undamped exact steps near the optimum move W by α (W* − W) and by terms of second order in W* − W: h falls by (1 −
+    α)² a step, and at α = 1 as its own square. Figure 1's steps have α = 1 too, a damping that falls by 3/2 a step at
+    most, and batches. Where a straight line is log (h − h_min) until 2 × the floor, R² ≥ 0.9. The components of W* − W
+    that λ holds back are let go as it falls: of a gain g they make a share g² of h and are free once √λ is between g²
+    (the outer layers) and g (the middle ones), so that h follows λ to a power of ½ … 1 and a step leaves (2/3)^1 …
+    (2/3)^½ of h − h_min at the least: nothing near 0. With a λ that falls twice as fast in its logarithm the slope is
+    up to twice.
     """
     checks = []
     for alpha in (0.1, 0.5):
@@ -142,8 +143,8 @@ def few_passes() -> Result:
 def sgd_slows() -> Result:
     """SGD makes fast progress at first and slows down dramatically very soon, far above the smallest loss.
 
-    "Slowed" is taken as a third or less of the decades of loss of the first pass in the last of ten, at the best rate of
-    Figure 1's grid, the median of the seeds that do not diverge; "fast" as one decade or more in the first pass.
+    "Fast" is taken as a decade of loss or more in the first pass, "slowed" as a third of that or less in the last of
+    ten, at the best rate of Figure 1's grid, by the median of the seeds that do not diverge.
     """
     checks = []
     for panel in PANELS:

@@ -115,8 +115,8 @@ def _best_step(p: Problem, size: float) -> Tensor:
 def empirical_fisher_claim() -> Result:
     """The empirical Fisher is PSD of rank ≤ |S| (F: rank(F_R)|S|), differs from F off the optimum, is a worse metric.
 
-    With one output and residuals of one size s it is s² F: far too small near a good fit. As a metric: the lowest
-    loss of 30 damped steps, the rate and the damping of each metric the best of the same grid, on eight problems: a mean
+    With one output and residuals of one size s it is s² F: far too small near a good fit. As a metric: the lowest loss
+    of 30 damped steps, the rate and the damping of each metric the best of the same grid, on eight problems: a mean
     that is three of its standard errors away from equal would be so by chance once in a hundred times (t, 7 degrees).
     """
     small = random_problem(Gaussian(), hidden=(6,), examples=5)

@@ -29,8 +29,9 @@ MODEST = 3.0
 
 READING = (
     "What the paper says of its Figure 1 in words (§5; the rates: its caption), with what was taken to be meant before"
-    " it was measured. Between two evaluations the logarithm of the loss is taken to be linear. Seconds are of runs made"
-    " one at a time in one process, both methods of a seed before the next. Runs of few passes do not settle a statement."
+    " it was measured. Between two evaluations the logarithm of the loss is taken to be linear. Seconds are of runs"
+    " made one at a time in one process, both methods of a seed before the next. Runs of few passes do not settle a"
+    " statement."
 )
 
 
