@@ -12,6 +12,7 @@ from nglab.figures.figure1.statements import (
     fell,
     passes_to_floor,
     runs_of,
+    slowest,
     slowing,
     statements_of,
     statements_table,
@@ -38,6 +39,14 @@ def a_grid(losses, paper, chosen):
 def test_the_floor_is_reached_at_the_first_row_there():
     assert passes_to_floor(a_run([4, 1, 1.11e-5, 1.09e-5, 2e-5], floor=1e-5)) == 1.5
     assert passes_to_floor(a_run([4, 1, 1.11e-5], floor=1e-5)) == INF
+
+
+def test_a_run_too_short_to_be_there_says_nothing():
+    soon, never = a_run([4, 1e-5], floor=1e-5), a_run([4] * 21, floor=1e-5)
+    assert slowest({0: soon, 1: a_run([4, 1, 1e-5], floor=1e-5)}) == 1
+    assert slowest({0: soon, 1: never}) == INF
+    assert math.isnan(slowest({0: soon, 1: a_run([4] * 20, floor=1e-5)}))
+    assert math.isnan(slowest({}))
 
 
 def test_slowing_is_the_last_passs_decades_over_the_firsts():
@@ -87,7 +96,8 @@ def test_each_panel_has_the_statements_that_are_made_of_it():
     }  # fmt: skip
     (few,) = with_floor.keys() - without_floor.keys()
     assert with_floor[few].measured == 2 and with_floor[few].holds
-    assert not dict(statements_of(pd.concat(runs).assign(minimum_loss=0.1), grid))[few].holds
+    too_short = dict(statements_of(pd.concat(runs).assign(minimum_loss=0.1), grid))[few]
+    assert math.isnan(too_short.measured)
     assert without_floor["SGD's rate by grid search"].measured == 1
     assert all(check.holds for check in without_floor.values())
     assert list(runs_of(pd.concat(runs), "NGD")[0].test_loss) == [100, 1, 0.5, 0.4, 0.3]
