@@ -15,8 +15,8 @@ import importlib
 import os
 import random
 import re
+import resource
 import shutil
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -31,17 +31,29 @@ from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
 
+OF_NGD = ["tests/optimizers/test_ngd.py", "tests/optimizers/test_ngd_parts.py"]
+OF_KRYLOV = ["tests/optimizers/test_krylov.py", "tests/optimizers/test_hessian_free.py"]
 NEAR = {
     "nglab/networks": ["tests/networks", "tests/curvature/test_operators.py"],
-    "nglab/curvature": [
-        "tests/curvature",
-        "tests/optimizers/test_ngd.py",
-        "tests/optimizers/test_ngd_parts.py",
+    "nglab/curvature": ["tests/curvature", *OF_NGD],
+    "nglab/curvature/damping": ["tests/curvature/damping", *OF_NGD],
+    "nglab/curvature/solvers": ["tests/curvature/solvers", *OF_NGD],
+    "nglab/optimizers": [
+        *OF_NGD,
+        "tests/optimizers/test_ngd_exact.py",
+        "tests/optimizers/test_sgd.py",
     ],
-    "nglab/optimizers": ["tests/optimizers", "--ignore=tests/optimizers/test_every_method.py"],
+    "nglab/optimizers/first_order": [
+        "tests/optimizers/test_first_order.py",
+        "tests/optimizers/test_torch_optim.py",
+    ],
+    "nglab/optimizers/krylov_methods": OF_KRYLOV,
+    "nglab/optimizers/matrix": ["tests/optimizers/matrix"],
+    "nglab/optimizers/schedules": ["tests/optimizers/schedules"],
+    "nglab/optimizers/steps": ["tests/optimizers/steps", *OF_NGD],
     "nglab/training": ["tests/training", "--ignore=tests/training/test_cuda_graph.py"],
 }
-"""What is mutated, and the tests that are run after those of the module's own name; the two slowest files are not."""
+"""What is mutated, and the tests that are run after those of the module's own name."""
 
 LEFT_OUT = re.compile(
     r"RemoveDecorator"  # no dataclass, no property: nothing works
@@ -63,8 +75,8 @@ LOADED = (
 )
 """What a child need not import again: nglab before torch, without its rooms."""
 
-LIMIT = 300
-"""Seconds after which a mutant counts as killed."""
+LIMIT = 120
+"""Seconds of the processor after which a mutant counts as killed."""
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSION = ROOT / "outputs" / "mutation.sqlite"
@@ -99,7 +111,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def drawn(session: WorkDB, count: int | None = None, seed: int = 0) -> list[WorkItem]:
     """A new session's mutants: all, or `count` of them."""
-    init(sorted(find_modules(map(Path, NEAR))), session, {})
+    init(sorted(set(find_modules(map(Path, NEAR)))), session, {})
     items = [i for i in session.work_items if not LEFT_OUT.search(i.mutations[0].operator_name)]
     items.sort(key=lambda item: place(item.mutations[0]))
     return items if count is None else random.Random(seed).sample(items, count)
@@ -132,14 +144,15 @@ def own_tests(module: Path) -> list[str]:
 
 
 def room_of(item: WorkItem) -> str:
-    return "/".join(item.mutations[0].module_path.parts[:2])
+    """The key of NEAR that a mutant belongs to."""
+    return str(item.mutations[0].module_path.parent)
 
 
 def passes(tests: Sequence[str]) -> bool:
     """Whether they do, in a process of their own that has torch already."""
     child = os.fork()
     if child == 0:
-        signal.alarm(LIMIT)
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
