@@ -19,7 +19,7 @@ from nglab.networks.layers import to_vector
 from nglab.networks.network import Network
 from nglab.optimizers.krylov_methods.backtracking import best_iterate, line_search
 from nglab.optimizers.krylov_methods.hessian_free import HessianFree
-from nglab.optimizers.krylov_methods.model_descent import KEPT, descend
+from nglab.optimizers.krylov_methods.model_descent import KEPT, _stalled, descend
 
 NETWORK = NETWORKS["tanh with bias"]
 LAMBDA = torch.tensor(0.03, dtype=torch.float64)
@@ -162,6 +162,14 @@ def test_it_stops_by_relative_progress_and_keeps_iterates(tolerance, scale):
     for k, x in zip(kept, found.kept, strict=True):
         assert float(0.5 * x @ damped @ x - b @ x) == pytest.approx(phi[k], rel=1e-4)
         assert k > 20 or torch.allclose(x, xs[k], rtol=1e-6, atol=1e-6 * scale)
+
+
+def test_the_progress_counts_over_a_tenth_of_the_steps():
+    """Of 300 the last 30: none over 25, and over 35 as much as before; with ten steps at the least."""
+    for steps, window in ((300, 30), (60, 10)):
+        fallen = [-50.0] * (steps - window + 5) + [-100.0] * (window - 4)
+        assert not _stalled(fallen, 0.01)
+        assert _stalled([-50.0] * (steps - window) + [-100.0] * (window + 1), 0.01)
 
 
 def test_it_stops_at_the_most_steps_and_without_positive_curvature():

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from nglab.errors import InputError
 from nglab.networks.layers import to_vector
 from nglab.networks.network import Network
-from nglab.optimizers.krylov_methods.bfgs import Point, bfgs
+from nglab.optimizers.krylov_methods.bfgs import Point, bfgs, line_search_wolfe
 from nglab.optimizers.krylov_methods.krylov import Krylov
 from nglab.optimizers.krylov_methods.krylov_space import krylov_subspace
 
@@ -84,6 +84,18 @@ def test_bfgs_finds_the_minimum_of_a_quadratic():
     f = lambda x: Point(x, float(0.5 * x @ a @ x - b @ x), a @ x - b)  # noqa: E731
     end, _ = bfgs(f, torch.zeros(6).double(), 60)
     assert_close(end.x, torch.linalg.solve(a, b), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("minimum", "t"), [(100.0, 16.0), (1.5, 1.0), (0.4, 0.5), (0.03, 0.03125)])
+def test_the_line_search_doubles_and_halves(minimum, t):
+    """½(x − m)² from 0 along 1: the first of 1, 2, 4 … or ½, ¼ … where the slope is a tenth less, the value lower."""
+
+    def f(x):
+        return Point(x, float((x - minimum).square().sum() / 2), x - minimum)
+
+    start = torch.zeros(1, dtype=torch.float64)
+    found = line_search_wolfe(f, f(start), torch.ones(1, dtype=torch.float64))
+    assert found.x.item() == t
 
 
 def test_bfgs_stays_where_nothing_is_lower():
