@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nglab.commands._output import say
+from nglab.commands._output import WHERE, say
 from nglab.runs.signals import Interrupted
 from nglab.settings.dialect import Arguments, read
 from nglab.settings.messages import demand
 
-WHERE = "a condition on the runs; several: all hold"
 KEYS = {
     "where": WHERE,
     "sort": "the column to sort by; -COLUMN: downwards",
@@ -45,7 +44,7 @@ def command(arguments: list[str]) -> None:
 def lines(given: Arguments, say: Callable[[str], object]) -> Iterator[str]:
     """The table; of damaged runs, and where no run is as asked, something is said."""
     from nglab.runs.listing import LISTED, aligned, listing
-    from nglab.runs.selection import chosen, in_order
+    from nglab.runs.selection import chosen, in_order, nothing_left
     from nglab.runs.table import whole_runs
 
     root = Path(*given.positions or ["outputs"])
@@ -60,7 +59,7 @@ def lines(given: Arguments, say: Callable[[str], object]) -> Iterator[str]:
     if records:
         yield from aligned(listing(records, root, columns))
     elif there:  # each that is damaged has been named
-        say(f"none of {len(there)} runs is so: where {', '.join(given.lists['where'])}")
+        say(nothing_left(len(there), given.lists["where"]))
 
 
 def look(given: Arguments) -> list[str]:

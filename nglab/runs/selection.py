@@ -8,7 +8,7 @@ no such value is "" and in no order: `note=` is true of it, `note!=` is not.
 import math
 import operator
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from nglab.errors import InputError
 from nglab.runs.many import collect_row
-from nglab.runs.table import RunRecord
+from nglab.runs.table import RunRecord, whole_runs
 from nglab.settings.messages import demand, near
 
 ORDERS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
@@ -86,6 +86,23 @@ def chosen(
         for record, own in zip(records, known, strict=True)
         if all(one.holds(own.get(one.key)) for one in asked)
     ]
+
+
+def runs_with(
+    paths: Sequence[Path], conditions: Sequence[str], say: Callable[[str], object]
+) -> list[RunRecord]:
+    """The whole runs at or below `paths` that fulfil all `conditions`, one or more; of damaged ones something is said."""
+    there = whole_runs(paths, say)
+    found = chosen(there, conditions)
+    if not found:
+        raise InputError(nothing_left(len(there), conditions))
+    return found
+
+
+def nothing_left(number: int, conditions: Sequence[str]) -> str:
+    if not number:
+        return "no run here is whole: nglab check says what to do"
+    return f"where {', '.join(conditions)}: so is none of {number} runs"
 
 
 def condition_of(words: str, known: Sequence[Facts]) -> Condition:
