@@ -28,6 +28,7 @@ KEYS = {
     "watch": "looks again every so many seconds until Ctrl-C; --watch alone: every 2",
 }
 CLEAR = "\x1b[H\x1b[2J"
+DAY = 86_400
 
 
 def command(arguments: list[str]) -> None:
@@ -95,5 +96,5 @@ def seconds_of(word: str) -> float:
     from nglab.runs.selection import number
 
     seconds = number(word) or 0.0
-    demand(0 < seconds < float("inf"), "watch", word, "a number of seconds, above 0")
+    demand(0 < seconds <= DAY, "watch", word, "a number of seconds, above 0 and at most a day's")
     return seconds

@@ -1,6 +1,5 @@
 """The runs of a page: what tells them apart, which are one setting, and what is known of each."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from nglab.figures.comparison import Line, group
 from nglab.figures.race.race_protocol import Target
 from nglab.reporting.times import reached
-from nglab.runs.many import differing_keys, flatten
+from nglab.runs.many import common_root, differing_keys, flatten
 from nglab.runs.selection import facts
 from nglab.runs.table import RunRecord
 
@@ -48,7 +47,3 @@ def known_of(record: RunRecord, root: Path, target: Target) -> dict[str, Any]:
     times = reached(record, target)
     return {**facts(record, root), "examples_to_target": times.examples, "seconds_to_target": times.seconds}
 
-
-def common_root(folders: Sequence[Path]) -> Path:
-    """The folder that holds all of them; of one, the one around it."""
-    return Path(os.path.commonpath([folder.parent for folder in folders]))

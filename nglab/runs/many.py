@@ -1,6 +1,8 @@
 """Many runs as one table: what was configured, what came out, and what tells the runs apart."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nglab.runs.table import RunRecord
@@ -32,6 +34,11 @@ def collect_row(record: RunRecord) -> dict[str, Any]:
 def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nested keys dotted, lists as text: {"optimizer.lr": 0.04, "arch.widths": "20-30-20", …}."""
     return {k: "-".join(map(str, v)) if isinstance(v, list) else v for k, v in leaves(settings)}
+
+
+def common_root(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; of one, the one around it."""
+    return Path(os.path.commonpath([folder.parent for folder in folders]))
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
