@@ -143,7 +143,7 @@ def key_of(word: str, known: Collection[str]) -> str:
     if len(ending) > 1:
         raise InputError(f"{word}: is the end of {', '.join(ending)}: give one of them")
     if not ending:
-        raise InputError(f"{word}: no such column; {near(word, known)}")
+        raise InputError(f"{word}: no such column; {near(word, [*SHORT, *known])}")
     return ending[0]
 
 
