@@ -1,7 +1,7 @@
 """write finished runs for other programs: CSV, TensorBoard, Weights & Biases offline
 
-Runs that are finished or diverged are written into a new folder; nothing is sent anywhere. TensorBoard and Weights & Biases need
-their packages: pip install "nglab[export]".
+Runs that are finished or diverged are written into a new folder; nothing is sent anywhere. TensorBoard and Weights &
+Biases need their packages: pip install "nglab[export]".
 
 examples:
   nglab export outputs/sweeps/rates --to csv

@@ -1,7 +1,7 @@
 """list the runs below a folder, their status and result
 
-A condition is KEY, one of = != < <= > >= ~ (contains), and a value. Keys are the columns shown, those of metrics.csv (the
-last row), of summary.json and of the configuration, which may be named by their end: lr for optimizer.lr.
+A condition is KEY, one of = != < <= > >= ~ (contains), and a value. Keys are the columns shown, those of metrics.csv
+(the last row), of summary.json and of the configuration, which may be named by their end: lr for optimizer.lr.
 
 examples:
   nglab list
@@ -54,9 +54,7 @@ def lines(given: Arguments, say: Callable[[str], object]) -> Iterator[str]:
         yield "no runs yet: `nglab run` leaves its first one below outputs"
         return
     there = whole_runs([root], say)
-    records = in_order(
-        chosen(there, given.lists["where"], root), given.settings.get("sort"), root
-    )
+    records = in_order(chosen(there, given.lists["where"], root), given.settings.get("sort"), root)
     if records:
         yield from aligned(listing(records, root, columns))
     elif there:  # each that is damaged has been named

@@ -1,7 +1,7 @@
 """write one page on runs: curves, a table that sorts and filters, what differs, what they were made with
 
-One HTML file, which needs no network and no other file. Runs that differ in nothing but their seed are one setting, with
-their median. Damaged runs are named at the end of it.
+One HTML file, which needs no network and no other file. Runs that differ in nothing but their seed are one setting,
+with their median. Damaged runs are named at the end of it.
 
 examples:
   nglab report outputs/sweeps/rates

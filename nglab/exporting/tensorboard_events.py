@@ -1,4 +1,4 @@
-"""Runs as TensorBoard's event files: a folder a run, the columns of `metrics.csv` as scalars, the settings as its hparams.
+"""Runs as TensorBoard's event files: a folder a run, the columns of its rows as scalars, its settings as hparams.
 
 A scalar's step is the examples seen, so that methods of different batch sizes are side by side; its time is the run's
 clock, so that TensorBoard's relative time is the seconds of training.

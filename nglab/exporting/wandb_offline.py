@@ -1,4 +1,4 @@
-"""Runs as Weights & Biases keeps them offline: a folder a run below `wandb/`, which `wandb sync` sends where it is asked to.
+"""Runs as Weights & Biases keeps them offline: a folder a run below `wandb/`, which `wandb sync` may send later.
 
 Nothing is sent from here. The step of a row is the examples seen.
 """
@@ -24,7 +24,12 @@ def write_run(run: Exported, out: Path) -> None:
     quiet = wandb.Settings(mode="offline", console="off", silent=True, disable_git=True, disable_code=True,
                            x_disable_stats=True, x_disable_meta=True)  # fmt: skip
     with wandb.init(
-        project=PROJECT, name=run.name, config=run.settings, dir=str(out), mode="offline", settings=quiet
+        project=PROJECT,
+        name=run.name,
+        config=run.settings,
+        dir=str(out),
+        mode="offline",
+        settings=quiet,
     ) as session:
         for row in run.rows:
             session.log(row, step=int(row["examples_seen"]))

@@ -83,4 +83,7 @@ def of_line(line: Line, most: int) -> dict[str, Any]:
 def median(line: Line, x: str, most: int) -> Sequence[Numbers]:
     table = spread(line.runs, x)
     table = table.iloc[kept(len(table), most)]
-    return [short(table.index.tolist()), *(short(table[name]) for name in ("median", "low", "high"))]
+    return [
+        short(table.index.tolist()),
+        *(short(table[name]) for name in ("median", "low", "high")),
+    ]

@@ -1,6 +1,6 @@
 """The runs of a page: what tells them apart, which are one setting, and what is known of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,5 +45,8 @@ def gather(records: Sequence[RunRecord], target: Target) -> Gathered:
 
 def known_of(record: RunRecord, root: Path, target: Target) -> dict[str, Any]:
     times = reached(record, target)
-    return {**facts(record, root), "examples_to_target": times.examples, "seconds_to_target": times.seconds}
-
+    return {
+        **facts(record, root),
+        "examples_to_target": times.examples,
+        "seconds_to_target": times.seconds,
+    }

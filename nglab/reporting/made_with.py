@@ -31,11 +31,16 @@ def common_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     keys = dict.fromkeys(key for config in configs for key in config)
     shared = [key for key in keys if len({text(config.get(key)) for config in configs}) == 1]
     named = {key.rpartition(".")[0] for key in shared if key.endswith(".name")}
-    return {
-        key.removesuffix(".name"): text(configs[0].get(key)) or "null"
-        for key in sorted(shared, key=in_its_group)
-        if key.endswith(".name") or not (is_choice(key) and (key.rpartition(".")[0] in named or key.startswith("_")))
-    } if configs else {}
+    return (
+        {
+            key.removesuffix(".name"): text(configs[0].get(key)) or "null"
+            for key in sorted(shared, key=in_its_group)
+            if key.endswith(".name")
+            or not (is_choice(key) and (key.rpartition(".")[0] in named or key.startswith("_")))
+        }
+        if configs
+        else {}
+    )
 
 
 def in_its_group(key: str) -> tuple[str, bool, str]:

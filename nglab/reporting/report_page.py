@@ -1,7 +1,7 @@
 """Runs as one file to look at and to send: curves, a table, what the runs share, and what they were made with.
 
-The page needs no network and no other file. Its table is HTML, its curves are JSON that `page/report.js` draws. The template
-escapes every text that came from a run.
+The page needs no network and no other file. Its table is HTML, its curves are JSON that `page/report.js` draws. The
+template escapes every text that came from a run.
 """
 
 from collections import Counter
@@ -65,7 +65,9 @@ def report(records: Sequence[RunRecord], damage: Sequence[str], target: Target) 
 
 @cache
 def environment() -> Environment:
-    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return made
 

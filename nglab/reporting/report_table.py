@@ -50,7 +50,9 @@ class Cell:
     exact: str | None = None
 
 
-def columns_of(keys: Sequence[str], before: str, known: Sequence[Facts], after: Iterable[str] = ()) -> list[Column]:
+def columns_of(
+    keys: Sequence[str], before: str, known: Sequence[Facts], after: Iterable[str] = ()
+) -> list[Column]:
     """Those of the settings, then those of the results that any row has; `before`: of seeds or of numbers of runs."""
     settings = [Column(key, short_name(key, keys), key) for key in keys]
     other = [name for own in known for name in own if name.startswith("test_")]
@@ -58,7 +60,11 @@ def columns_of(keys: Sequence[str], before: str, known: Sequence[Facts], after: 
     for key, head in RESULTS.items():
         results[key] = head
         if key == "best_test_loss":
-            results |= {name: (name.replace("_", " "), "at the end") for name in other if name != "test_loss"}
+            results |= {
+                name: (name.replace("_", " "), "at the end")
+                for name in other
+                if name != "test_loss"
+            }
     found = [Column(key, *head) for key, head in results.items()]
     beside = [Column(key, key, "") for key in after]
     every = [*settings, Column(before, before, ""), *found, *beside]
@@ -106,7 +112,7 @@ def digits(value: float) -> str:
 
 
 def of_setting(line: Line, known: Sequence[Facts]) -> dict[str, Any]:
-    """What is known of a setting from what is known of its runs: medians of numbers, how many there are of each status."""
+    """What is known of a setting: medians of what is known of its runs, and how many there are of each status."""
     keys = dict.fromkeys(key for own in known for key in own)
     return {
         **{key: middle(values_at(key, known)) for key in keys},
@@ -121,7 +127,8 @@ def of_setting(line: Line, known: Sequence[Facts]) -> dict[str, Any]:
 def values_at(key: str, known: Sequence[Facts]) -> Iterator[float]:
     """The numbers there; a run that diverged has no final loss but ∞."""
     for own in known:
-        if is_number(value := own.get(key)):
+        value: Any = own.get(key)
+        if is_number(value):
             lost = own["status"] == "diverged" and key in FINAL
             yield math.inf if lost or math.isnan(value) else value
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
-from nglab.figures.comparison import Line, looks
+from nglab.figures.comparison import looks
 from nglab.reporting.curves import Places, of_line, of_run, points_each
 from nglab.reporting.gathering import Gathered
 from nglab.reporting.report_table import Cell, Column, cells, columns_of, of_setting
@@ -80,7 +80,10 @@ def view(
 ) -> View:
     """`each`: the looks of the rows."""
     methods = [key for key in runs.keys if key != RATE]
-    rows = [Row(cells(own, columns), label, outcome(own)) for own, label in zip(known, labels, strict=True)]
+    rows = [
+        Row(cells(own, columns), label, outcome(own))
+        for own, label in zip(known, labels, strict=True)
+    ]
     drawn = [
         {"label": label, **look, **curve, **ends(own), "method": describe(dict(own), methods)}
         for own, label, curve, look in zip(known, labels, curves, each, strict=True)
@@ -120,7 +123,8 @@ def own_looks(runs: Gathered) -> list[dict[str, str]]:
     if len(found) > DISTINCT and any("linestyle" in look for look in found):
         return [{} for _ in found]
     return [
-        {"colour": to_hex(look["color"]), "dash": dash_of(look.get("linestyle", "-"))} for look in found
+        {"colour": to_hex(look["color"]), "dash": dash_of(look.get("linestyle", "-"))}
+        for look in found
     ]
 
 

@@ -7,7 +7,19 @@ from typing import Any
 from nglab.runs.selection import facts, key_of, names, text
 from nglab.runs.table import RunRecord
 
-LISTED = ("when", "arch", "optimizer", "lr", "seed", "status", "loss", "×minimum", "steps", "seconds", "folder")
+LISTED = (
+    "when",
+    "arch",
+    "optimizer",
+    "lr",
+    "seed",
+    "status",
+    "loss",
+    "×minimum",
+    "steps",
+    "seconds",
+    "folder",
+)
 FORMATS = {"test_loss": ".3g", "times_floor": ".3g", "step": ".0f", "train_seconds": ".1f"}
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BRINGS = {"arch": ("data", "likelihood", "dtype")}
 """What an option of a group brings with it beside its own settings."""
 
+
 def collect(records: Iterable[RunRecord]) -> "pd.DataFrame":
     """A row per run: folder, status, the configuration's dotted keys, the summary's fields.
 

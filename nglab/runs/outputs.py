@@ -58,7 +58,9 @@ def check_new(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"out: {folder} holds something already: give a new folder")
     if run := run_around(folder):
-        raise InputError(f"out: {folder} lies in the folder of a run, {run}: give a folder elsewhere")
+        raise InputError(
+            f"out: {folder} lies in the folder of a run, {run}: give a folder elsewhere"
+        )
 
 
 @contextmanager

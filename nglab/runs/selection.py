@@ -1,8 +1,8 @@
 """Runs chosen by conditions and put in order, by all that is known of them.
 
 A condition is `KEY SIGN VALUE`, without spaces around the sign: `optimizer.lr<0.02`, `status=finished`, `folder~sweep`.
-`<`, `<=`, `>`, `>=` compare numbers, text by its letters; `=` and `!=` numbers as numbers; `~`: contains. A run that has
-no such value is "" and in no order: `note=` is true of it, `note!=` is not.
+`<`, `<=`, `>`, `>=` compare numbers, text by its letters; `=` and `!=` numbers as numbers; `~`: contains. A run that
+has no such value is "" and in no order: `note=` is true of it, `note!=` is not.
 """
 
 import math
@@ -91,7 +91,7 @@ def chosen(
 def runs_with(
     paths: Sequence[Path], conditions: Sequence[str], say: Callable[[str], object]
 ) -> list[RunRecord]:
-    """The whole runs at or below `paths` that fulfil all `conditions`, one or more; of damaged ones something is said."""
+    """The whole runs at or below `paths` that fulfil all `conditions`, one or more; of damaged ones it is said."""
     there = whole_runs(paths, say)
     found = chosen(there, conditions)
     if not found:

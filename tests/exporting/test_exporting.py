@@ -52,7 +52,10 @@ def test_tensorboard(runs: Path) -> None:
 
     assert export("runs", "to=tensorboard") == 0
     folder = Path("outputs/exported/tensorboard")
-    assert {str(file.parent.relative_to(folder)) for file in folder.rglob("*tfevents*")} == {"a", "deep/b"}
+    assert {str(file.parent.relative_to(folder)) for file in folder.rglob("*tfevents*")} == {
+        "a",
+        "deep/b",
+    }
     read = EventAccumulator(str(folder / "a")).Reload()
     losses = read.Scalars("test_loss")
     assert [(one.step, one.value) for one in losses] == [(0, 4.0), (1000, 1.0), (2000, 0.5)]
@@ -87,7 +90,11 @@ def test_wandb_offline(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for record in records
         if record.HasField("history")
     ]
-    assert [(row["_step"], row["test_loss"]) for row in rows] == [("0", "4"), ("1000", "1"), ("2000", "0.5")]
+    assert [(row["_step"], row["test_loss"]) for row in rows] == [
+        ("0", "4"),
+        ("1000", "1"),
+        ("2000", "0.5"),
+    ]
 
 
 NEEDED = {"tensorboard": "tensorboard", "wandb-offline": "wandb"}

@@ -71,7 +71,9 @@ def browser(driver: Any, write_run: WriteRun, tmp_path: Path) -> Iterator[Browse
         write_run(f"sgd-{i}", [4.0, 2.0, loss], {"optimizer.lr": lr}, status=status)
     write_run("ngd", [4.0, 1e-3, 1e-5], optimizer=NGD)
     out = tmp_path / "report.html"
-    write_report([read_run(folder) for folder in find_runs([tmp_path])], ["left out: <b>x</b>"], out)
+    write_report(
+        [read_run(folder) for folder in find_runs([tmp_path])], ["left out: <b>x</b>"], out
+    )
     driver.get(out.as_uri())
     yield Browser(driver)
     assert [line for line in driver.get_log("browser") if line["level"] == "SEVERE"] == []
@@ -95,7 +97,9 @@ def test_a_filter_leaves_the_rows_that_are_so(browser: Browser) -> None:
     assert browser.filter("status!=finished") == "1 of 5 runs"
     assert browser.filter("NGD") == "1 of 5 runs"
     assert browser.filter("test_loss=inf") == "1 of 5 runs"
-    assert browser.filter("nothing~x").startswith("nothing: no such column; there are optimizer.name, ")
+    assert browser.filter("nothing~x").startswith(
+        "nothing: no such column; there are optimizer.name, "
+    )
     assert browser.filter("folder~sgd lr>=0.01") == "3 of 5 runs"
     assert browser.column("folder") == ["sgd-1", "sgd-2", "sgd-3"]
 
@@ -106,7 +110,9 @@ def test_what_is_left_is_drawn(browser: Browser) -> None:
 
     assert lines() == 5 and len(browser.all("#examples .lost")) == 1
     browser.filter("optimizer=sgd")
-    assert lines() == 4 and "4 lines in colour" in browser.find("#examples").get_attribute("aria-label")
+    assert lines() == 4 and "4 lines in colour" in browser.find("#examples").get_attribute(
+        "aria-label"
+    )
     browser.all('#runs tbody tr:not([hidden]) input[type="checkbox"]')[1].click()
     assert lines() == 1 and len(browser.all("#legend .swatch")) == 1
     browser.find("#untick").click()
@@ -134,11 +140,16 @@ def test_text_is_never_markup(browser: Browser) -> None:
     assert browser.find("#left-out li").text == "left out: <b>x</b>"
 
 
-def test_settings_and_runs(browser: Browser, driver: Any, write_run: WriteRun, tmp_path: Path) -> None:
+def test_settings_and_runs(
+    browser: Browser, driver: Any, write_run: WriteRun, tmp_path: Path
+) -> None:
     write_run("more/ngd-1", [4.0, 1e-2, 1e-4], {"seed": 1}, optimizer=NGD)
     out = tmp_path / "seeds.html"
     write_report([read_run(folder) for folder in find_runs([tmp_path])], [], out)
     driver.get(out.as_uri())
-    assert browser.column("runs", "settings").count("2") == 1 and len(browser.all("#examples .band")) == 1
+    assert (
+        browser.column("runs", "settings").count("2") == 1
+        and len(browser.all("#examples .band")) == 1
+    )
     browser.find('input[value="runs"]').click()
     assert len(browser.column("folder")) == 6 and not browser.all("#examples .band")

@@ -83,7 +83,11 @@ def test_curves_are_medians_with_their_band(sweep: Path) -> None:
 def test_what_all_share_is_told_once(sweep: Path, write_run: WriteRun) -> None:
     shown = page(sweep).sections
     common = re.sub(r"\s+", " ", shown.get("common", ""))
-    assert "arch square" in common and "optimizer sgd" in common and "optimizer.batch_size 20" in common
+    assert (
+        "arch square" in common
+        and "optimizer sgd" in common
+        and "optimizer.batch_size 20" in common
+    )
     assert "optimizer.lr" not in common and "seed" not in common
 
 
@@ -167,7 +171,9 @@ def test_the_command(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert cli.main(["report", str(sweep), "--where", "lr<0.04"]) == 0
     shown, said = capsys.readouterr()
-    assert shown == "report.html\n" and said.startswith(f"nglab: left out: {sweep}/0.01-0/metrics.csv")
+    assert shown == "report.html\n" and said.startswith(
+        f"nglab: left out: {sweep}/0.01-0/metrics.csv"
+    )
     read = Page(Path("report.html").read_text())
     assert len(read.column("runs", "folder")) == 3
     assert "0.01-0/metrics.csv has no column" in read.sections["left-out"]

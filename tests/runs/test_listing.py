@@ -29,7 +29,9 @@ def test_every_run_is_shown_whatever_became_of_it(write_run: WriteRun, tmp_path:
     table = [dict(zip(head, row, strict=True)) for row in rows]
     expected = ["finished", "unfinished", "failed", "diverged"]
     assert [row["status"] for row in table] == expected
-    shown = [table[0][name] for name in ("arch", "optimizer", "lr", "seed", "loss", "×minimum", "steps")]
+    shown = [
+        table[0][name] for name in ("arch", "optimizer", "lr", "seed", "loss", "×minimum", "steps")
+    ]
     assert shown == ["square", "sgd", "0.04", "0", "2e-05", "2", "50"]
     assert [row["loss"] for row in table] == ["2e-05", "3", "", "inf"]
     assert tuple(head) == LISTED
@@ -59,7 +61,17 @@ def test_a_list_that_is_asked_for(
         write_run(name, [4.0, loss], {"optimizer.lr": lr})
     words = ["--where", "optimizer.lr<0.02", "--where=status=finished", "--sort", "-test_loss"]
     assert cli.main(["list", str(tmp_path), *words, "--columns", "lr,loss,folder"]) == 0
-    assert capsys.readouterr().out.split() == "lr loss folder 0.01 3 a 0.005 2 c".split()
+    assert capsys.readouterr().out.split() == [
+        "lr",
+        "loss",
+        "folder",
+        "0.01",
+        "3",
+        "a",
+        "0.005",
+        "2",
+        "c",
+    ]
     assert cli.main(["list", str(tmp_path), "where=lr>1"]) == 0
     assert capsys.readouterr() == ("", "nglab: where lr>1: so is none of 3 runs\n")
     assert cli.main(["list", str(tmp_path), "--sort", "los"]) == 2
