@@ -17,12 +17,13 @@ def write(runs: Sequence[Exported], out: Path) -> Sequence[Path]:
     out.mkdir(parents=True, exist_ok=True)
     for run in runs:
         write_run(run, out)
+    wandb.teardown()  # all of it is on the disk
     return sorted((out / "wandb").glob("offline-run-*"))
 
 
 def write_run(run: Exported, out: Path) -> None:
     quiet = wandb.Settings(mode="offline", console="off", silent=True, disable_git=True, disable_code=True,
-                           x_disable_stats=True, x_disable_meta=True)  # fmt: skip
+                           x_disable_stats=True, x_disable_meta=True, x_save_requirements=False)  # fmt: skip
     with wandb.init(
         project=PROJECT,
         name=run.name,

@@ -99,7 +99,7 @@ def cell(value: Any, key: str) -> Cell:
         return Cell("")
     if isinstance(value, float):
         shown = ("never" if key in NEVER else "∞") if value == math.inf else digits(value)
-        exact = repr(value) if math.isfinite(value) else "Infinity"
+        exact = f"{value:.7g}" if math.isfinite(value) else "Infinity"
         return Cell(shown, None if shown == exact else exact)
     if is_choice(key):
         return Cell(str(value).rpartition(".")[2])

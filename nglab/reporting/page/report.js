@@ -72,13 +72,13 @@
     return made;
   }
 
-  function axis(low, high, log, from, to) {
+  function axis(low, high, log, from, to, ticks) {
     const of = log ? Math.log : (v) => v, start = of(low), length = of(high) - start || 1;
-    return { low, high, log, ticks: log ? logTicks(low, high) : roundTicks(low, high),
+    return { low, high, log, ticks: ticks ?? (log ? logTicks(low, high) : roundTicks(low, high)),
              at: (v) => from + ((of(v) - start) / length) * (to - from) };
   }
 
-  const across = (low, high, log) => axis(low, high, log, BOX.left, BOX.right);
+  const across = (low, high, log, ticks) => axis(low, high, log, BOX.left, BOX.right, ticks);
   const upwards = (low, high, log) => axis(low, high, log, BOX.bottom, BOX.top);
 
   function spanned(values, log, beside = 0.04) {
@@ -174,7 +174,7 @@
       if (there.length < FEW_POINTS) {
         for (const [v, loss] of there) make("circle", { cx: x.at(v), cy: y.at(loss), r: 2, fill: row.colour }, curves);
       }
-      if (curve.lost && there.length) {
+      if (curve.lost && curve.final === null && there.length) {
         const [v, loss] = there.at(-1);
         cross([x.at(v), Math.max(BOX.top + 4, y.at(loss))], curves, row.colour);
       }
@@ -209,7 +209,9 @@
     const least = ([, own]) => Math.min(Infinity, ...finite(own.map((row) => row.curve.final)).filter((v) => v > 0));
     const lines = [...swept].sort((a, b) => least(a) - least(b)).slice(0, data.palette.length).map(([name]) => name);
     const colour = (name) => data.palette[lines.indexOf(name)];
-    const x = across(...spanned(every.map((row) => row.curve.rate), true), true);
+    const tried = [...new Set(every.map((row) => row.curve.rate))].sort((a, b) => a - b);
+    const labelled = tried.filter((_, i) => i % (1 + Math.floor(tried.length / 9)) === 0);
+    const x = across(...spanned(tried, true), true, labelled.map((rate) => [rate, shown(rate)]));
     const [low, high] = spanned([...every.map((row) => row.curve.final), ...data.floors], true);
     const y = upwards(low / 1.2, Math.max(high * 1.5, low * 3), true);
     const says = `final test loss against learning rate, ${swept.length} methods`;
@@ -259,10 +261,13 @@
     }
   }
 
+  const stroke = ({ colour, dash }) =>
+    make("path", { d: "M0 5H26", stroke: colour, "stroke-width": 2.4, "stroke-dasharray": dash, fill: "none" });
+
   function legend(place, lines, more = 0) {
     place.replaceChildren(...lines.map(({ label, colour, dash }) => {
       const item = document.createElement("span"), swatch = make("svg", { class: "swatch", viewBox: "0 0 26 10" });
-      make("path", { d: "M0 5H26", stroke: colour, "stroke-width": 2.4, "stroke-dasharray": dash }, swatch);
+      swatch.append(stroke({ colour, dash }));
       item.append(swatch, label);
       return item;
     }));
@@ -329,7 +334,7 @@
       table,
       keys: [...table.tHead.rows[0].cells].slice(1).map((th) => ({ key: th.dataset.key, label: th.textContent })),
       rows: [...table.tBodies[0].rows].map((tr) => ({
-        tr, curve: curves[Number(tr.dataset.i)], tick: tr.querySelector("input"), swatch: tr.querySelector("i"),
+        tr, curve: curves[Number(tr.dataset.i)], tick: tr.querySelector("input"), swatch: tr.querySelector(".swatch"),
         values: [...tr.cells].slice(1).map((td) => td.dataset.v ?? td.textContent), text: tr.textContent.toLowerCase(),
       })),
     };
@@ -414,7 +419,7 @@
       row.colour = row.curve.colour ?? data.palette[k % data.palette.length];
       row.dash = row.curve.dash ?? DASHES[Math.floor(k / data.palette.length) % DASHES.length];
     });
-    for (const row of rows) row.swatch.style.background = row.colour ?? "transparent";
+    for (const row of rows) row.swatch.replaceChildren(...(row.colour ? [stroke(row)] : []));
     byId("untick").hidden = ticked.length === 0;
     const y = lossAxis(visible);
     drawCurves(byId("examples"), "examples", data.clocks[0], 1000, visible, chosen, y, log);
@@ -422,6 +427,8 @@
     const listed = chosen.length <= LEGEND_ROWS ? chosen : [];
     legend(byId("legend"), listed.map(({ curve, colour, dash }) => ({ label: curve.label, colour, dash })),
            listed.length ? visible.length - chosen.length : 0);
+    if (!listed.length && chosen.length) byId("legend").append("colours as in the table");
+    if (data.floors.length) byId("legend").append("dashed grey: the smallest possible loss");
     drawRates(visible);
     drawTimes(visible, chosen);
   }
