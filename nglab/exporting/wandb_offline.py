@@ -3,12 +3,14 @@
 Nothing is sent from here. The step of a row is the examples seen.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import wandb
-
 from nglab.exporting.exported import Exported
+
+os.environ["WANDB_ERROR_REPORTING"] = "false"  # before it is imported
+import wandb
 
 PROJECT = "nglab"
 
@@ -22,8 +24,8 @@ def write(runs: Sequence[Exported], out: Path) -> Sequence[Path]:
 
 
 def write_run(run: Exported, out: Path) -> None:
-    quiet = wandb.Settings(mode="offline", console="off", silent=True, disable_git=True, disable_code=True,
-                           x_disable_stats=True, x_disable_meta=True, x_save_requirements=False)  # fmt: skip
+    quiet = wandb.Settings(console="off", silent=True, disable_git=True, disable_code=True, x_disable_stats=True,
+                           x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False)  # fmt: skip
     with wandb.init(
         project=PROJECT,
         name=run.name,

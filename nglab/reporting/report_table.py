@@ -107,8 +107,8 @@ def cell(value: Any, key: str) -> Cell:
 
 
 def digits(value: float) -> str:
-    """Four of them; whole numbers below a million as they are."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
+    """Four of them, from 1000 to ten million all that are before the point."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def of_setting(line: Line, known: Sequence[Facts]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_the_time_to_the_target_is_between_the_evaluations(sweep: Path) -> None:
     assert shown.column("settings", "examples to target") == ["never", "1990", "never"]
     by_loss = page(sweep, target="0.01")
     assert by_loss.column("settings", "seconds to target")[:2] == ["1.5", "1.25"]
-    assert "test loss 0.01" in by_loss.sections["runs"]
+    assert "test loss 0.01" in by_loss.sections["runs-section"]
 
 
 def test_without_a_floor_there_is_no_time_to_it(write_run: WriteRun, tmp_path: Path) -> None:

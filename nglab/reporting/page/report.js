@@ -23,7 +23,8 @@
   const shown = (v) => {
     if (v === 0) return "0";
     const size = Math.abs(v);
-    return size < 1e-3 || size >= 1e6 ? v.toExponential(2).replace("e+", "e") : String(Number(v.toPrecision(4)));
+    if (size < 1e-3 || size >= 1e7) return v.toExponential(2).replace("e+", "e");
+    return String(size >= 1000 ? Math.round(v) : Number(v.toPrecision(4)));
   };
   const superscript = (n) => String(n).replace(/[-0-9]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
   const drawable = (v) => v !== null && v > 0;
@@ -242,14 +243,14 @@
       make("text", { x: x.at(rate), y: BOX.top - 5, "text-anchor": "middle", "font-size": 10 }, byId("rates"), `${n}/${of}`);
     }
     legend(byId("rates-legend"), lines.length > 1 ? lines.map((name) => ({ label: name || "all", colour: colour(name), dash: "" })) : [],
-           swept.length - lines.length);
+           [swept.length > lines.length ? `${swept.length - lines.length} more, faint` : ""]);
   }
 
   function drawTimes(rows, chosen) {
     const there = rows.filter((row) => drawable(row.curve.reached[0]) && drawable(row.curve.reached[1]));
     byId("times-figure").hidden = there.length < 2;
     if (there.length < 2) return;
-    byId("never").textContent = `${there.length} of ${rows.length} reached it; the nearer to the lower left, the sooner`;
+    byId("never").textContent = `${there.length} of ${rows.length} reached it`;
     const x = across(...spanned(there.map((row) => row.curve.reached[0] / 1000), true, 0.08), true);
     const y = upwards(...spanned(there.map((row) => row.curve.reached[1]), true, 0.08), true);
     const says = `seconds against examples to target, ${there.length} points`;
@@ -264,14 +265,14 @@
   const stroke = ({ colour, dash }) =>
     make("path", { d: "M0 5H26", stroke: colour, "stroke-width": 2.4, "stroke-dasharray": dash, fill: "none" });
 
-  function legend(place, lines, more = 0) {
-    place.replaceChildren(...lines.map(({ label, colour, dash }) => {
+  function legend(place, lines, notes) {
+    const words = notes.filter(Boolean).map((label) => ({ label }));
+    place.replaceChildren(...[...lines, ...words].map(({ label, colour, dash }) => {
       const item = document.createElement("span"), swatch = make("svg", { class: "swatch", viewBox: "0 0 26 10" });
-      swatch.append(stroke({ colour, dash }));
-      item.append(swatch, label);
+      if (colour) swatch.append(stroke({ colour, dash }));
+      item.append(...(colour ? [swatch] : []), label);
       return item;
     }));
-    if (more > 0) place.append(`and ${more} more, faint`);
   }
 
   // ---- the pointer
@@ -426,9 +427,9 @@
     drawCurves(byId("seconds"), "seconds", data.clocks[1], 1, visible, chosen, y, log);
     const listed = chosen.length <= LEGEND_ROWS ? chosen : [];
     legend(byId("legend"), listed.map(({ curve, colour, dash }) => ({ label: curve.label, colour, dash })),
-           listed.length ? visible.length - chosen.length : 0);
-    if (!listed.length && chosen.length) byId("legend").append("colours as in the table");
-    if (data.floors.length) byId("legend").append("dashed grey: the smallest possible loss");
+           [visible.length > chosen.length ? `${visible.length - chosen.length} more, faint` : "",
+            listed.length < chosen.length ? "colours as in the table" : "",
+            data.floors.length ? "dashed grey: the smallest possible loss" : ""]);
     drawRates(visible);
     drawTimes(visible, chosen);
   }
