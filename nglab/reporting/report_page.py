@@ -55,6 +55,7 @@ def report(records: Sequence[RunRecord], damage: Sequence[str], target: Target) 
         data=data(runs, shown, places),
         common=common_settings(runs.configs),
         made_with=list(made_with(runs.records)),
+        runs=len(runs.records),
         damage=damage,
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
