@@ -97,7 +97,7 @@ REFUSED = {
     "race out=${hydra:job.num}": "out=None: must be a folder",
     "bench ++out=1e400": "out=inf: must be a folder",
     "list runs out=x": "out: no such key",
-    "list runs where=lrr<1": "lrr: no such column; did you mean optimizer.lr?",
+    "list runs where=lrr<1": "lrr: no such column; did you mean lr?",
     "list runs --where lr==1": "where=lr==1: must be KEY<VALUE",
     "list runs sort=los": "los: no such column; did you mean loss?",
     "list runs columns=status,los": "los: no such column; did you mean loss?",

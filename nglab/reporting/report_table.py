@@ -120,6 +120,7 @@ def of_setting(line: Line, known: Sequence[Facts]) -> dict[str, Any]:
         "status": statuses(str(own["status"]) for own in known),
         "note": next((own["note"] for own in known if own.get("note")), None),
         "runs": len(known),
+        "finals": list(values_at("test_loss", known)),
         "diverged": sum(own["status"] == "diverged" for own in known),
     }
 

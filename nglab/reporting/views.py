@@ -92,14 +92,18 @@ def view(
 
 
 def ends(own: Known) -> dict[str, Any]:
-    """What is drawn of an end: the rate it was trained at, the loss there, when the target was reached."""
-    rate, final = own.get(RATE), own.get("test_loss")
-    lost = own.get("diverged", int(own["status"] == "diverged"))
+    """What is drawn of an end: the rate it was trained at, the loss there, when the target was reached.
+
+    `lost` of its runs, of which there are `of`, diverged; these have no final loss.
+    """
+    rate, lost = own.get(RATE), int(own["status"] == "diverged")
+    finals = own.get("finals", [None if lost else own.get("test_loss")])
     return {
         "rate": rate if is_number(rate) else None,
-        "final": None if own["status"] == "diverged" else number(final),
+        "final": None if lost else number(own.get("test_loss")),
+        "finals": [number(final) for final in finals],
         "reached": [number(own.get("examples_to_target")), number(own.get("seconds_to_target"))],
-        "lost": lost,
+        "lost": own.get("diverged", lost),
         "of": own.get("runs", 1),
     }
 

@@ -74,6 +74,7 @@ def test_curves_are_medians_with_their_band(sweep: Path) -> None:
     assert places == [0, 1000, 2000] and median == low == high == [4, 0.1, 0.001]
     assert curves[2]["examples"][1] == [4, 0.1, None]  # the median of 2e-5 and ∞
     assert (curves[2]["lost"], curves[2]["of"], curves[2]["final"]) == (1, 2, None)
+    assert curves[2]["finals"] == [2e-5, None]
     runs = page(sweep).data["views"]["runs"]
     assert runs[0]["y"] == [4, 0.1, 0.001] and runs[0]["s"] == [0, 1, 2]
     assert page(sweep).data["places"] == [[0, 1000, 2000]]

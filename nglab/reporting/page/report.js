@@ -28,7 +28,6 @@
   };
   const superscript = (n) => String(n).replace(/[-0-9]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
   const drawable = (v) => v !== null && v > 0;
-  const finite = (values) => values.filter((v) => v !== null);
   const middle = (values) => {
     const v = [...values].sort((a, b) => a - b), half = v.length >> 1;
     return v.length % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
@@ -207,26 +206,27 @@
     byId("rates-figure").hidden = swept.length === 0;
     if (!swept.length) return;
     const every = swept.flatMap(([, own]) => own);
-    const least = ([, own]) => Math.min(Infinity, ...finite(own.map((row) => row.curve.final)).filter((v) => v > 0));
+    const least = ([, own]) => Math.min(Infinity, ...own.map((row) => row.curve.final).filter(drawable));
     const lines = [...swept].sort((a, b) => least(a) - least(b)).slice(0, data.palette.length).map(([name]) => name);
     const colour = (name) => data.palette[lines.indexOf(name)];
     const tried = [...new Set(every.map((row) => row.curve.rate))].sort((a, b) => a - b);
     const labelled = tried.filter((_, i) => i % (1 + Math.floor(tried.length / 9)) === 0);
     const x = across(...spanned(tried, true), true, labelled.map((rate) => [rate, shown(rate)]));
-    const [low, high] = spanned([...every.map((row) => row.curve.final), ...data.floors], true);
+    const [low, high] = spanned([...every.flatMap((row) => row.curve.finals), ...data.floors], true);
     const y = upwards(low / 1.2, Math.max(high * 1.5, low * 3), true);
     const says = `final test loss against learning rate, ${swept.length} methods`;
     const { faint, curves, points } = frame(byId("rates"), x, y, "learning rate", "final test loss", says);
     for (const [name, own] of swept) {
       const shade = colour(name), by = new Map();
       for (const row of own) {
-        const { rate, final } = row.curve;
-        by.set(rate, [...(by.get(rate) ?? []), final ?? Infinity]);
-        if (!drawable(final)) continue;
-        const at = [x.at(rate), y.at(final)];
-        points.push({ x: at[0], y: at[1], row });
-        make("circle", { cx: at[0], cy: at[1], r: 2.6, ...(shade ? { fill: shade, "fill-opacity": 0.4 } : { class: "faint-dot" }) },
-             shade ? curves : faint);
+        const { rate, finals } = row.curve;
+        by.set(rate, [...(by.get(rate) ?? []), ...finals.map((final) => final ?? Infinity)]);
+        for (const final of finals.filter(drawable)) {
+          const at = [x.at(rate), y.at(final)];
+          points.push({ x: at[0], y: at[1], row, final });
+          make("circle", { cx: at[0], cy: at[1], r: 2.6, ...(shade ? { fill: shade, "fill-opacity": 0.4 } : { class: "faint-dot" }) },
+               shade ? curves : faint);
+        }
       }
       const order = [...by.keys()].sort((a, b) => a - b), medians = order.map((rate) => middle(by.get(rate)));
       const d = path(order, medians.map((v) => (isFinite(v) ? v : null)), x, y);
@@ -242,7 +242,7 @@
       cross([x.at(rate), BOX.top + 6], curves, "#d55e00");
       make("text", { x: x.at(rate), y: BOX.top - 5, "text-anchor": "middle", "font-size": 10 }, byId("rates"), `${n}/${of}`);
     }
-    legend(byId("rates-legend"), lines.length > 1 ? lines.map((name) => ({ label: name || "all", colour: colour(name), dash: "" })) : [],
+    legend(byId("rates-legend"), lines.filter(Boolean).map((name) => ({ label: name, colour: colour(name), dash: "" })),
            [swept.length > lines.length ? `${swept.length - lines.length} more, faint` : ""]);
   }
 
@@ -289,10 +289,10 @@
     if (best) tell(svg, best, event);
   }
 
-  function told({ row, i, clock }) {
+  function told({ row, i, clock, final }) {
     const { curve } = row, [examples, seconds] = curve.reached;
     if (clock === "reached") return `target after ${shown(examples)} examples, ${shown(seconds)} s`;
-    if (clock === undefined) return `rate ${shown(curve.rate)}: final test loss ${shown(curve.final)}`;
+    if (clock === undefined) return `rate ${shown(curve.rate)}: final test loss ${shown(final)}`;
     const loss = curve.of > 1 ? "median test loss" : "test loss";
     if (curve.y) return `${shown(curve.examples[0][i])} examples, ${shown(curve.seconds[0][i])} s: ${loss} ${shown(curve.y[i])}`;
     return `${shown(curve[clock][0][i])} ${clock === "examples" ? "examples" : "s"}: ${loss} ${shown(curve[clock][1][i])}`;
