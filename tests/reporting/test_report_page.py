@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from reporting.page_reader import Page
 
@@ -66,6 +67,12 @@ def test_without_a_floor_there_is_no_time_to_it(write_run: WriteRun, tmp_path: P
         "drawn", "status", "final loss", "examples", "seconds", "folder"
     ]  # fmt: skip
     assert "examples to target" in page(tmp_path, target="2").tables["runs"][0]
+
+
+def test_other_measures_of_the_test_set_are_shown(write_run: WriteRun, tmp_path: Path) -> None:
+    file = write_run("a", [4.0, 1.0]) / "metrics.csv"
+    pd.read_csv(file).assign(test_error=[90.0, 2.5]).to_csv(file, index=False)
+    assert page(tmp_path).column("runs", "test error") == ["2.5"]
 
 
 def test_curves_are_medians_with_their_band(sweep: Path) -> None:
