@@ -27,20 +27,17 @@ TOLD = {
 
 
 def common_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The settings that all runs share; options by the names of their groups, before what belongs to them."""
-    keys = dict.fromkeys(key for config in configs for key in config)
-    shared = [key for key in keys if len({text(config.get(key)) for config in configs}) == 1]
-    named = {key.rpartition(".")[0] for key in shared if key.endswith(".name")}
-    return (
-        {
-            key.removesuffix(".name"): text(configs[0].get(key)) or "null"
-            for key in sorted(shared, key=in_its_group)
-            if key.endswith(".name")
-            or not (is_choice(key) and (key.rpartition(".")[0] in named or key.startswith("_")))
-        }
-        if configs
-        else {}
-    )
+    """The settings that all of one or more runs share; options by the names of their groups, before what they bring.
+
+    Classes are named where they are none of the package's, whose options have names.
+    """
+    first = configs[0]
+    shared = [key for key in first if all(key in c and c[key] == first[key] for c in configs)]
+    told = [key for key in shared if not (is_choice(key) and text(first[key]).startswith("nglab."))]
+    return {
+        key.removesuffix(".name"): text(first[key]) or "null"
+        for key in sorted(told, key=in_its_group)
+    }
 
 
 def in_its_group(key: str) -> tuple[str, bool, str]:
