@@ -27,4 +27,5 @@ def write_run(run: Exported, folder: Path) -> None:
             for name, value in row.items():
                 if name not in PLACES:
                     writer.add_scalar(name, value, examples, walltime=seconds)
-        writer.add_hparams(run.settings, run.results, run_name=".")
+        results = {f"summary/{name}": value for name, value in run.results.items()}
+        writer.add_hparams(run.settings, results, run_name=".")

@@ -62,6 +62,7 @@ def test_tensorboard(runs: Path) -> None:
     assert [(one.step, one.value) for one in losses] == [(0, 4.0), (1000, 1.0), (2000, 0.5)]
     assert [one.wall_time - losses[0].wall_time for one in losses] == [0.0, 1.0, 2.0]
     assert read.Scalars("step")[-1].value == 100
+    assert read.Scalars("summary/minimum_loss")[0].value == pytest.approx(1e-5)
     start = read.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     settings = HParamsPluginData.FromString(start).session_start_info.hparams
     assert settings["optimizer.lr"].number_value == 0.01

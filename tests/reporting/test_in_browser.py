@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Chromium and its driver (chromium, chromium-driver)"
 )
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--window-size=1280,1600"]  # fmt: skip
+         "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+         "--window-size=1280,1600"]  # fmt: skip
 WriteRun = Callable[..., Path]
 NGD = {"name": "ngd", "lr": 1.0, "batch_size": 1000, "samples": 1, "damping": {"initial": 0.01}}
 

@@ -1,11 +1,13 @@
 """Runs as lines of a terminal, and looking again."""
 
 import os
-import shutil
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,17 +80,21 @@ def test_a_list_that_is_asked_for(
     assert "los: no such column; did you mean loss?" in capsys.readouterr().err
 
 
+COMMAND = [sys.executable, "-m", "nglab", "list"]
+PATHS = [str(Path(nglab.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
+
+
 @pytest.fixture
 def watching(write_run: WriteRun, tmp_path: Path) -> subprocess.Popen[str]:
     write_run("a", [4.0, 1.0])
-    paths = [str(Path(nglab.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
-        [sys.executable, "-m", "nglab", "list", str(tmp_path), "--watch=0.05", "--columns=status,folder"],
+        [*COMMAND, str(tmp_path), "--watch=0.05", "--columns=status,folder"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )  # fmt: skip
+        env=ENVIRONMENT,
+    )
 
 
 def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
@@ -124,22 +130,24 @@ def test_who_reads_may_stop_watching(watching: subprocess.Popen[str]) -> None:
     assert watching.stderr.read() == "" and watching.wait() == 0
 
 
-@pytest.mark.skipif(shutil.which("script") is None, reason="a terminal is made by `script`")
 def test_a_terminal_is_cleared_and_not_overfull(write_run: WriteRun, tmp_path: Path) -> None:
     for i in range(30):
         write_run(f"{i}", [4.0, 1.0])
-    paths = [str(Path(nglab.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    command = f"stty rows 10 cols 80; timeout -s INT 4 {sys.executable} -m nglab list {tmp_path} --watch=0.1"
-    done = subprocess.run(
-        ["script", "-qec", command, "/dev/null"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )
-    looks = done.stdout.split("\x1b[H\x1b[2J")[1:]
-    assert len(looks) > 1 and all(look.count("\n") <= 9 for look in looks)
-    assert "… 24 more" in looks[0]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (10, 80))
+    command = [*COMMAND, str(tmp_path), "--watch=0.05"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=ENVIRONMENT)
+    os.close(theirs)
+    seen = b""
+    while seen.count(b"\x1b[H\x1b[2J") < 4:
+        seen += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    with suppress(OSError):  # the terminal is gone
+        while os.read(ours, 4096):
+            pass
+    assert process.wait() == 0
+    looks = seen.split(b"\x1b[H\x1b[2J")[1:-1]
+    assert all(look.count(b"\n") == 8 and "… 24 more".encode() in look for look in looks)
 
 
 @pytest.mark.parametrize("word", ["0", "-1", "nan", "inf", "soon", "1e9"])
