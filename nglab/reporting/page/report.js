@@ -6,7 +6,7 @@
   const SVG = byId("examples").namespaceURI;
   const DASHES = ["", "6 3", "1.5 2.5", "6 2 1.5 2", "9 2 2 2 2 2"];
   const BOX = { left: 58, right: 548, top: 16, bottom: 294, width: 560, height: 340 };
-  const FEW_POINTS = 30, LEGEND_ROWS = 12, NEAREST = 30, FIRST = 12;
+  const FEW_POINTS = 30, LEGEND_ROWS = 12, NEAREST = 30, FIRST = 12, MANY = 100;
   const hits = new Map(); // picture → its points, for the pointer
 
   for (const curves of Object.values(data.views)) {
@@ -23,7 +23,7 @@
   const shown = (v) => {
     if (v === 0) return "0";
     const size = Math.abs(v);
-    if (size < 1e-3 || size >= 1e7) return v.toExponential(2).replace("e+", "e");
+    if (size < 1e-3 || size >= 1e7) return Number(v.toPrecision(3)).toExponential().replace("e+", "e");
     return String(size >= 1000 ? Math.round(v) : Number(v.toPrecision(4)));
   };
   const superscript = (n) => String(n).replace(/[-0-9]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
@@ -97,6 +97,12 @@
     return [low - more, high + more];
   }
 
+  // Of rising values those that are so far from one another as their labels need.
+  function apart(values, at, room) {
+    let last = -Infinity;
+    return values.filter((v) => at(v) - last >= room && (last = at(v)));
+  }
+
   // The axes on an empty picture; what is drawn inside is cut off at them.
   function frame(svg, x, y, xName, yName, says) {
     svg.replaceChildren();
@@ -167,7 +173,7 @@
     for (const row of [...chosen].reverse()) { // the first on top
       const curve = row.curve, [places, losses] = curve[clock], xs = places.map((v) => v / unit);
       if (curve[clock].length > 2 && curve.of > 1) {
-        make("path", { d: band([xs, ...curve[clock].slice(1)], x, y), class: "band", fill: row.colour }, curves);
+        make("path", { d: band([xs, ...curve[clock].slice(1)], x, y), class: "band", fill: row.colour, "fill-opacity": Math.min(0.16, 1 / chosen.length) }, curves);
       }
       make("path", { d: path(xs, losses, x, y), stroke: row.colour, "stroke-dasharray": row.dash }, curves);
       const there = xs.map((v, i) => [v, losses[i]]).filter(([v, loss]) => drawable(loss) && !(log && v <= 0));
@@ -210,8 +216,8 @@
     const lines = [...swept].sort((a, b) => least(a) - least(b)).slice(0, data.palette.length).map(([name]) => name);
     const colour = (name) => data.palette[lines.indexOf(name)];
     const tried = [...new Set(every.map((row) => row.curve.rate))].sort((a, b) => a - b);
-    const labelled = tried.filter((_, i) => i % (1 + Math.floor(tried.length / 9)) === 0);
-    const x = across(...spanned(tried, true), true, labelled.map((rate) => [rate, shown(rate)]));
+    const at = across(...spanned(tried, true), true).at;
+    const x = across(...spanned(tried, true), true, apart(tried, at, 46).map((rate) => [rate, shown(rate)]));
     const [low, high] = spanned([...every.flatMap((row) => row.curve.finals), ...data.floors], true);
     const y = upwards(low / 1.2, Math.max(high * 1.5, low * 3), true);
     const says = `final test loss against learning rate, ${swept.length} methods`;
@@ -222,9 +228,9 @@
         const { rate, finals } = row.curve;
         by.set(rate, [...(by.get(rate) ?? []), ...finals.map((final) => final ?? Infinity)]);
         for (const final of finals.filter(drawable)) {
-          const at = [x.at(rate), y.at(final)];
-          points.push({ x: at[0], y: at[1], row, final });
-          make("circle", { cx: at[0], cy: at[1], r: 2.6, ...(shade ? { fill: shade, "fill-opacity": 0.4 } : { class: "faint-dot" }) },
+          const [cx, cy] = [x.at(rate), y.at(final)];
+          points.push({ x: cx, y: cy, row, final });
+          make("circle", { cx, cy, r: 2.6, ...(shade ? { fill: shade, "fill-opacity": 0.4 } : { class: "faint-dot" }) },
                shade ? curves : faint);
         }
       }
@@ -237,10 +243,11 @@
       const [n, of] = lost.get(row.curve.rate) ?? [0, 0];
       lost.set(row.curve.rate, [n + row.curve.lost, of + row.curve.of]);
     }
-    for (const [rate, [n, of]] of lost) {
-      if (!n) continue;
-      cross([x.at(rate), BOX.top + 6], curves, "#d55e00");
-      make("text", { x: x.at(rate), y: BOX.top - 5, "text-anchor": "middle", "font-size": 10 }, byId("rates"), `${n}/${of}`);
+    const losing = tried.filter((rate) => lost.get(rate)[0] > 0);
+    for (const rate of losing) cross([x.at(rate), BOX.top + 6], curves, "#d55e00");
+    for (const rate of apart(losing, x.at, 30)) {
+      const counted = { x: x.at(rate), y: BOX.top - 5, "text-anchor": "middle", "font-size": 10 };
+      make("text", counted, byId("rates"), lost.get(rate).join("/"));
     }
     legend(byId("rates-legend"), lines.filter(Boolean).map((name) => ({ label: name, colour: colour(name), dash: "" })),
            [swept.length > lines.length ? `${swept.length - lines.length} more, faint` : ""]);
@@ -417,8 +424,9 @@
     const chosen = ticked.length ? ticked : visible.slice(0, tables[view].most);
     for (const row of rows) row.colour = null;
     chosen.forEach((row, k) => {
-      row.colour = row.curve.colour ?? data.palette[k % data.palette.length];
-      row.dash = row.curve.dash ?? DASHES[Math.floor(k / data.palette.length) % DASHES.length];
+      const own = tables[view].own && row.curve;
+      row.colour = own ? own.colour : data.palette[k % data.palette.length];
+      row.dash = own ? own.dash : DASHES[Math.floor(k / data.palette.length) % DASHES.length];
     });
     for (const row of rows) row.swatch.replaceChildren(...(row.colour ? [stroke(row)] : []));
     byId("untick").hidden = ticked.length === 0;
@@ -448,10 +456,10 @@
   byId("untick").addEventListener("click", () => { tables[view].rows.forEach((row) => (row.tick.checked = false)); draw(); });
   document.querySelectorAll("input[name=view]").forEach((one) => one.addEventListener("change", () => show(one.value)));
 
-  // As many in colour as have a look of their own, else the best of them.
+  // All in colour where each has a look of its own and they are not many, else the best of them.
   for (const [name, { table, rows }] of Object.entries(tables)) {
-    const own = rows.every((row) => row.curve.colour || !row.curve.examples[0].length);
-    tables[name].most = own ? Math.max(rows.length, 1) : FIRST;
+    const own = rows.every((row) => row.curve.colour || !row.curve.examples[0].length) && rows.length <= MANY;
+    Object.assign(tables[name], { own, most: own ? Math.max(rows.length, 1) : FIRST });
     if (!own) sort(table.querySelector('th[data-key="test_loss"]'), false, name);
   }
   show(view);
