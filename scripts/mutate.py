@@ -75,7 +75,7 @@ LOADED = (
 )
 """What a child need not import again: nglab before torch, without its rooms."""
 
-LIMIT = 120
+LIMIT = 60
 """Seconds of the processor after which a mutant counts as killed."""
 
 ROOT = Path(__file__).resolve().parents[1]
