@@ -45,7 +45,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             )
             for name, m in measured.items()
         }
-        monkeypatch.setattr(claims_table, "load", lambda: claims)
+        monkeypatch.setattr(claims_table, "load", lambda *_: claims)
 
     return put
 
