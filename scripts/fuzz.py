@@ -50,6 +50,8 @@ FLAGS = [["-m"], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "nope"], ["--reso
          ["-p", "nope"], ["--hydra-help"], ["-c"], ["--nope"], ["-sc", "query=bash"]]  # fmt: skip
 OTHERS = {
     "list": [], "collect": ["out"], "plot": ["out"], "check": [], "figure2": ["out"], "claims": ["claims", "out"],
+    "after": ["claims", "out"], "gain": ["panels", "seeds", "out", "panel.A.gains", "panel.A", "panel"],
+    "batch_size": ["panels", "seeds", "out", "panel.A.passes", "panel.A.methods", "panel"],
     "figure1": ["preset", "panels", "seeds", "out", "panel.A.rates", "panel.A", "panel", "presets", "linear_rates"],
     "race": ["preset", "methods", "problems", "seeds", "beside", "out", "config-dir", "problem.A.passes", "problem",
              "tuned_for", "first_tuning_seed", "hydra/launcher", "hydra.launcher.processes"],
@@ -221,6 +223,7 @@ def counted(worked: list[str]) -> Iterator[None]:
     import nglab.figures.figure1.compute_figure1
     import nglab.figures.figure2.compute_figure2
     import nglab.figures.race.compute_race
+    import nglab.figures.swept
     import nglab.runs.run
 
     class Done(SystemExit):
@@ -242,6 +245,7 @@ def counted(worked: list[str]) -> Iterator[None]:
         (nglab.figures.figure1.compute_figure1, "run_race", stop),
         (nglab.figures.figure2.compute_figure2, "compute", stop),
         (nglab.figures.race.compute_race, "run_race", stop),
+        (nglab.figures.swept, "swept", stop),
         (nglab.claims.claims_table, "rows_of", stop),
         (nglab.bench.suite, "workers", stop),
     ]

@@ -1,7 +1,7 @@
 """Runs that a figure asks for, trained in stacks: a row of a table each, with what became of it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import pandas as pd
 from nglab.figures.race.compute_race import LAUNCHER
 from nglab.figures.race.race_protocol import Target
 from nglab.figures.race.race_tables import final_value, first_time, with_floor
-from nglab.runs.folder import FLOOR_FACTOR
+from nglab.runs.folder import FLOOR_FACTOR, whole
+from nglab.runs.outputs import check_folder
 from nglab.runs.table import read_metrics, read_summary
 from nglab.sweeps.asked import asking
 from nglab.sweeps.job import Job
@@ -19,6 +20,7 @@ from nglab.sweeps.job import Job
 log = logging.getLogger(__name__)
 
 FLOOR = Target("times_floor", FLOOR_FACTOR)
+KINDS = ("csv", "md", "png", "pdf", "svg")
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,27 @@ def became(job: Job) -> dict[str, Any]:
         "steps": reached["steps"],
         "examples": reached["examples"],
     }
+
+
+@dataclass(frozen=True)
+class SweptFigure:
+    """A figure of such runs: the name of its files, what draws it, what makes the page of its numbers."""
+
+    stem: str
+    draw: Callable[[pd.DataFrame, Path], list[Path]]
+    page: Callable[[pd.DataFrame], str]
+
+    def make(self, trials: Sequence[Trial], folder: Path) -> list[Path]:
+        """Train what is missing below `folder` and write the files there; returns them.
+
+        Raises InputError where one of them could not be written.
+        """
+        check_folder(folder, *(f"{self.stem}.{kind}" for kind in KINDS))
+        return self.write(swept(trials, folder), folder)
+
+    def write(self, runs: pd.DataFrame, folder: Path) -> list[Path]:
+        table, page = folder / f"{self.stem}.csv", folder / f"{self.stem}.md"
+        with whole(table) as partial:
+            runs.to_csv(partial, index=False)
+        page.write_text(self.page(runs))
+        return [*self.draw(runs, folder / self.stem), table, page]

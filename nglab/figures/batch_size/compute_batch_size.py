@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from nglab.figures.batch_size.draw_batch_size import draw_batch_size, to_markdown
 from nglab.figures.panels import panels_of
-from nglab.figures.swept import Trial, swept
-from nglab.runs.folder import whole
+from nglab.figures.swept import SweptFigure, Trial
 from nglab.settings.fields import Count, Positive, setting
+
+BATCH_SIZE = SweptFigure("batch_size", draw_batch_size, to_markdown)
 
 EVERY = 250
 """Examples between two evaluations, at least: no more than a step where a step takes as many."""
@@ -53,12 +53,5 @@ def batch_sizes(config: DictConfig, folder: Path) -> list[Path]:
     """
     panels = panels_of(config, BatchPanel)
     trials = [trial for name, panel in panels.items() for trial in panel.trials(name)]
-    return write_batch_sizes(swept(trials, folder), folder)
+    return BATCH_SIZE.make(trials, folder)
 
-
-def write_batch_sizes(runs: pd.DataFrame, folder: Path) -> list[Path]:
-    table, page = folder / "batch_size.csv", folder / "batch_size.md"
-    with whole(table) as partial:
-        runs.to_csv(partial, index=False)
-    page.write_text(to_markdown(runs))
-    return [*draw_batch_size(runs, folder / "batch_size"), table, page]

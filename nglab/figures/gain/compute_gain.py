@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from nglab.figures.gain.draw_gain import draw_gain, to_markdown
 from nglab.figures.panels import panels_of
-from nglab.figures.swept import Trial, swept
-from nglab.runs.folder import whole
+from nglab.figures.swept import SweptFigure, Trial
 from nglab.settings.fields import Count, Positive, setting
+
+GAIN = SweptFigure("gain", draw_gain, to_markdown)
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,5 @@ def gain_map(config: DictConfig, folder: Path) -> list[Path]:
     """
     panels = panels_of(config, GainPanel)
     trials = [trial for name, panel in panels.items() for trial in panel.trials(name)]
-    return write_gain(swept(trials, folder), folder)
+    return GAIN.make(trials, folder)
 
-
-def write_gain(runs: pd.DataFrame, folder: Path) -> list[Path]:
-    table, page = folder / "gain.csv", folder / "gain.md"
-    with whole(table) as partial:
-        runs.to_csv(partial, index=False)
-    page.write_text(to_markdown(runs))
-    return [*draw_gain(runs, folder / "gain"), table, page]

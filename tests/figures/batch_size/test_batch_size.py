@@ -6,7 +6,7 @@ import pytest
 
 from nglab import cli
 from nglab.errors import InputError
-from nglab.figures.batch_size.compute_batch_size import BatchPanel, write_batch_sizes
+from nglab.figures.batch_size.compute_batch_size import BATCH_SIZE, BatchPanel
 from nglab.figures.batch_size.draw_batch_size import critical_batch, medians, to_markdown
 from nglab.figures.panels import panels_of
 from nglab.settings.composing import compose
@@ -45,7 +45,7 @@ def test_the_critical_batch_is_the_least_examples_over_the_least_steps() -> None
 
 @pytest.mark.parametrize("minimum", [1e-5, np.nan])
 def test_files_and_table(tmp_path, minimum: float) -> None:
-    files = write_batch_sizes(made_up(minimum), tmp_path)
+    files = BATCH_SIZE.write(made_up(minimum), tmp_path)
     assert {f.name for f in files} == {f"batch_size.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")}
     assert all(f.stat().st_size > 0 for f in files)
 

@@ -6,7 +6,7 @@ import pytest
 
 from nglab import cli
 from nglab.errors import InputError
-from nglab.figures.gain.compute_gain import GainPanel, write_gain
+from nglab.figures.gain.compute_gain import GAIN, GainPanel
 from nglab.figures.gain.draw_gain import (
     best_rates,
     expected_rates,
@@ -72,7 +72,7 @@ def test_numbers_are_short(loss: float, text: str) -> None:
 
 
 def test_files_and_table(tmp_path) -> None:
-    files = write_gain(made_up(), tmp_path)
+    files = GAIN.write(made_up(), tmp_path)
     assert {f.name for f in files} == {f"gain.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")}
     assert all(f.stat().st_size > 0 for f in files)
     text = to_markdown(made_up())
