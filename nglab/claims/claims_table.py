@@ -106,7 +106,9 @@ def draw(claim: Claim, result: Result, stem: Path) -> None:
     assert result.draw is not None
     panels = [result.draw, *result.beside]
     figure = Figure(figsize=(3.4 * len(panels), 2.6), layout="constrained")
-    for draw_panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+    for draw_panel, axes in zip(
+        panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True
+    ):
         draw_panel(axes)
     title = f"{claim.name} ({claim.source})"
     if result.beside:

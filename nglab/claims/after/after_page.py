@@ -10,7 +10,14 @@ from nglab.plotting.markdown import pipe_table
 
 THEMES = tuple(
     f"after.{name}"
-    for name in ("one_step", "layer_coefficients", "reversible", "regulator", "wide_relu", "wide_layers")
+    for name in (
+        "one_step",
+        "layer_coefficients",
+        "reversible",
+        "regulator",
+        "wide_relu",
+        "wide_layers",
+    )
 )
 
 HEAD = """\
@@ -23,7 +30,10 @@ was stated before measuring.
 
 def page(claims: Sequence[Claim], table: pd.DataFrame) -> str:
     """A section a claim: its source, its statement, its picture, its checks."""
-    return "\n\n".join([HEAD, *(section(one, table[table.claim == one.name]) for one in claims)]) + "\n"
+    return (
+        "\n\n".join([HEAD, *(section(one, table[table.claim == one.name]) for one in claims)])
+        + "\n"
+    )
 
 
 def section(claim: Claim, checks: pd.DataFrame) -> str:

@@ -116,14 +116,17 @@ def layer_coefficients() -> Result:
     With a waist of w units in the middle of L layers of n the best rate is (1/L) 2n/(n + w): the layers before the waist
     move what those after it cannot, and only w × w components are moved by all. Where the widths taper, as in Figure
     1C, the first and the last layer want the coefficient 1 whatever the depth, since nobody shares what they alone can
-    move, and those at the waist about 0: Eq. 20's 1/L leaves (1 − 1/L)² of the outer components, and one coefficient
-    for all layers little less. That is why `layerwise` wins on C, and gains nothing on A.
+    move, those between want 0, and the two at the waist take back what both sides do twice. Eq. 20's 1/L leaves
+    (1 − 1/L)² of the outer components, and one coefficient for all layers half as much. That is why `layerwise` wins
+    on C, and gains nothing on A. Second panel: dots measured, lines by the widths alone.
     """
     checks = []
     for name, widths in (WHOLE | NARROW).items():
         p = linear_problem(widths)
         system = overlaps(p.whitened)
-        checks.append(Check(f"‖A by J v − A‖ / ‖A‖, {name}", relative(from_products(p), system), most=1e-8))
+        checks.append(
+            Check(f"‖A by J v − A‖ / ‖A‖, {name}", relative(from_products(p), system), most=1e-8)
+        )
         if name == "square":
             checks.append(Check("L × best rate along block-diagonal NGD, square",
                                 len(system) * line(system), 1 - 1e-8, 1 + 1e-8))  # fmt: skip
@@ -131,16 +134,30 @@ def layer_coefficients() -> Result:
     for layers in (4, 8, 16):
         points[layers] = [mean_line(waist(layers, 16, w)) for w in waists]
         ratio = max(abs(m * (16 + w) / 32 - 1) for m, w in zip(points[layers], waists, strict=True))
-        checks.append(Check(f"L × best rate ÷ 2n/(n + w) − 1, {layers} layers of 16, waists 1 … 16, worst", ratio, most=0.05))
+        checks.append(
+            Check(
+                f"L × best rate ÷ 2n/(n + w) − 1, {layers} layers of 16, waists 1 … 16, worst",
+                ratio,
+                most=0.05,
+            )
+        )
     c_measured, c_expected, shares = of_bottleneck(BOTTLENECK)
     off = float((c_measured[2] - c_expected[2]).abs().max())
-    checks.append(Check("C: layerwise c_i − that of the widths alone, worst of 12 layers", off, most=0.05))
+    checks.append(
+        Check("C: layerwise c_i − that of the widths alone, worst of 12 layers", off, most=0.05)
+    )
     for rule, measured, expected in zip(RULES, *shares, strict=True):
         checks.append(Check(f"C: share of the movable loss left by one step, {rule}", measured,
-                            expected - 0.02, expected + 0.02))  # fmt: skip
+                            max(0.0, expected - 0.02), expected + 0.02))  # fmt: skip
     depths = range(4, 33, 4)
     by_depth = np.array([expected_left(taper(layers)) for layers in depths])
-    checks.append(Check("the same by layerwise, expected, tapers of 4 … 32 layers, at most", by_depth[:, 2].max(), most=0.02))
+    checks.append(
+        Check(
+            "the same by layerwise, expected, tapers of 4 … 32 layers, at most",
+            by_depth[:, 2].max(),
+            most=0.02,
+        )
+    )
     checks.append(Check("… by line, least", by_depth[:, 1].min(), least=0.05))
 
     def draw_waists(axes: Axes) -> None:
@@ -153,7 +170,9 @@ def layer_coefficients() -> Result:
 
     def draw_layers(axes: Axes) -> None:
         layers = np.arange(1, 13)
-        for rule, c, expected, colour in zip(RULES, c_measured, c_expected, style.PALETTE, strict=False):
+        for rule, c, expected, colour in zip(
+            RULES, c_measured, c_expected, style.PALETTE, strict=False
+        ):
             axes.plot(layers, c, "o", ms=4, color=colour)
             axes.plot(layers, expected, "-", linewidth=0.9, color=colour, label=rule)
         axes.set(xlabel="layer of C (200 … 2 … 200)", ylabel="coefficient $c_i$")
@@ -162,23 +181,34 @@ def layer_coefficients() -> Result:
     def draw_depths(axes: Axes) -> None:
         for rule, shares, colour in zip(RULES, by_depth.T, style.PALETTE, strict=False):
             axes.plot(list(depths), shares, ".-", color=colour, label=rule)
-        axes.set(yscale="log", xlabel="layers of a taper 200 … 2 … 200", ylabel="movable loss left by one step")
+        axes.set(
+            yscale="log",
+            xlabel="layers of a taper 200 … 2 … 200",
+            ylabel="movable loss left by one step",
+        )
 
     return Result(checks, draw_waists, (draw_layers, draw_depths))
 
 
 def mean_line(widths: tuple[int, ...], seeds: int = 20) -> float:
     """L × the best rate, mean over seeds."""
-    each = [len(widths) - 1] * np.array([line(overlaps(network(widths, 200 * s))) for s in range(seeds)])
+    each = (len(widths) - 1) * np.array(
+        [line(overlaps(network(widths, 200 * s))) for s in range(seeds)]
+    )
     return float(each.mean())
 
 
-def of_bottleneck(widths: tuple[int, ...], seeds: int = 5) -> tuple[list[Tensor], list[Tensor], tuple[list[float], list[float]]]:
+def of_bottleneck(
+    widths: tuple[int, ...], seeds: int = 20
+) -> tuple[list[Tensor], list[Tensor], tuple[list[float], list[float]]]:
     """The coefficients of the rules, mean over seeds, and by the widths alone; the shares left, alike."""
     nets = [network(widths, 200 * s) for s in range(seeds)]
     systems = [(overlaps(n), float(projection(n).square().sum())) for n in nets]
     each = [[left(s, movable, c) for c in coefficients(s)] for s, movable in systems]
-    found = [torch.stack(list(c)).mean(0) for c in zip(*(coefficients(s) for s, _ in systems), strict=True)]
+    found = [
+        torch.stack(list(c)).mean(0)
+        for c in zip(*(coefficients(s) for s, _ in systems), strict=True)
+    ]
     expected, _ = expected_overlaps(widths)
     shares = np.mean(each, axis=0).tolist(), expected_left(widths)
     return found, coefficients(expected), shares

@@ -106,7 +106,9 @@ def one_step() -> Result:
     """
     p, large = least_squares(100), least_squares(200_000)
     starts = [point for distance in (0.1, 1.0, 10.0) for point in around(p, distance)]
-    left = [float((t + p.natural_step(t) - p.optimum).norm() / (t - p.optimum).norm()) for t in starts]
+    left = [
+        float((t + p.natural_step(t) - p.optimum).norm() / (t - p.optimum).norm()) for t in starts
+    ]
     far = torch.logspace(2, 4, 5, dtype=torch.float64)
     lengths = [
         torch.tensor([float(step(around(p, float(d))[1]).norm()) for d in far]).double()
@@ -131,7 +133,10 @@ def one_step() -> Result:
         "steps of the Fisher": (p.natural_step, 1.0),
         "steps of the empirical Fisher": (p.empirical_step, 1.0),
     }
-    panels = [partial(draw_field, p=p, name=name, step=step, rate=rate) for name, (step, rate) in fields.items()]
+    panels = [
+        partial(draw_field, p=p, name=name, step=step, rate=rate)
+        for name, (step, rate) in fields.items()
+    ]
     return Result(checks, panels[0], tuple(panels[1:]))
 
 
@@ -143,11 +148,31 @@ def draw_field(
     grid = [torch.tensor([a, b]) for b in ticks for a in ticks]
     steps = np.array([step(theta).numpy() for theta in grid]).reshape(len(ticks), len(ticks), 2)
     lengths = np.linalg.norm(steps, axis=-1)
-    losses = np.array([float((theta - p.optimum) @ p.fisher(theta) @ (theta - p.optimum)) for theta in grid])
-    axes.contour(ticks, ticks, losses.reshape(len(ticks), -1), np.geomspace(0.3, 60, 7), colors="0.85", linewidths=0.7)
+    losses = np.array(
+        [float((theta - p.optimum) @ p.fisher(theta) @ (theta - p.optimum)) for theta in grid]
+    )
+    axes.contour(
+        ticks,
+        ticks,
+        losses.reshape(len(ticks), -1),
+        np.geomspace(0.3, 60, 7),
+        colors="0.85",
+        linewidths=0.7,
+    )
     unit = steps / np.maximum(lengths, 1e-12)[..., None]
-    axes.quiver(ticks, ticks, unit[..., 0], unit[..., 1], np.log10(lengths), cmap="viridis_r", scale=22, width=0.006)
-    for start, colour in zip(((-2.5, 5.5), (5.5, 6.0), (-2.0, -2.0)), style.PALETTE[1:], strict=False):
+    axes.quiver(
+        ticks,
+        ticks,
+        unit[..., 0],
+        unit[..., 1],
+        np.log10(lengths),
+        cmap="viridis_r",
+        scale=22,
+        width=0.006,
+    )
+    for start, colour in zip(
+        ((-2.5, 5.5), (5.5, 6.0), (-2.0, -2.0)), style.PALETTE[1:], strict=False
+    ):
         way = np.array(path(step, torch.tensor(start, dtype=torch.float64), rate))
         axes.plot(*way.T, ".-", color=colour, ms=3, linewidth=1)
     axes.plot(*p.optimum.numpy(), "*", color="black", ms=7)
@@ -155,7 +180,9 @@ def draw_field(
     axes.set_ylabel("intercept")
 
 
-def path(step: Callable[[Tensor], Tensor], theta: Tensor, rate: float, count: int = 15) -> list[np.ndarray]:
+def path(
+    step: Callable[[Tensor], Tensor], theta: Tensor, rate: float, count: int = 15
+) -> list[np.ndarray]:
     """θ and the points that so many steps lead to."""
     points = [theta.numpy()]
     for _ in range(count):

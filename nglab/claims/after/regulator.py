@@ -47,9 +47,14 @@ def layers_of(p: Problem) -> list[Layer]:
     for i, w in enumerate(p.params):
         slopes = torch.ones_like(activations.x[i + 1])
         if i < p.network.depth - 1:
-            slopes = p.network.phi.chain_(slopes, activations.x[i + 1])  # φ' of layer i + 1, from its output
+            slopes = p.network.phi.chain_(
+                slopes, activations.x[i + 1]
+            )  # φ' of layer i + 1, from its output
         carried = [d[:, None] * w[:, : p.network.widths[i]] for d in slopes]
-        steered = [torch.kron(d.diag(), x[None]) for d, x in zip(slopes, activations.inputs[i], strict=True)]
+        steered = [
+            torch.kron(d.diag(), x[None])
+            for d, x in zip(slopes, activations.inputs[i], strict=True)
+        ]
         found.append(Layer(torch.block_diag(*carried), torch.cat(steered)))
     return found
 
@@ -68,7 +73,10 @@ def riccati_step(layers: Sequence[Layer], error: Tensor, damping: float = 0.0) -
         system.diagonal().add_(damping)
         solved = torch.linalg.pinv(system, rtol=CUTOFF, hermitian=True) @ b.mT  # H⁻¹ Bᵀ
         feedback.append((solved @ k, solved @ value @ a))
-        k, value = a.mT @ (k - value @ b @ (solved @ k)), a.mT @ (value - value @ b @ solved @ value) @ a
+        k, value = (
+            a.mT @ (k - value @ b @ (solved @ k)),
+            a.mT @ (value - value @ b @ solved @ value) @ a,
+        )
     steps, state = [], torch.zeros(layers[0].carried.shape[1], dtype=k.dtype)
     for layer, (offset, gain) in zip(layers, reversed(feedback), strict=True):
         steps.append(offset - gain @ state)
@@ -76,7 +84,9 @@ def riccati_step(layers: Sequence[Layer], error: Tensor, damping: float = 0.0) -
     return steps
 
 
-def problem(widths: Sequence[int], activation: str, bias: bool, examples: int = 6, seed: int = 0) -> Problem:
+def problem(
+    widths: Sequence[int], activation: str, bias: bool, examples: int = 6, seed: int = 0
+) -> Problem:
     network = Network(tuple(widths), activation, bias=bias)
     params = random_parameters(network, 1.0, rng(seed))
     x, y = (randn(examples, n, seed=seed + s) for s, n in ((1, widths[0]), (2, widths[-1])))
@@ -107,17 +117,21 @@ def decreases(p: Problem) -> list[float]:
     jacobian = p.jacobian().flatten(0, 1) / len(p.x) ** 0.5
     error = error_of(p).flatten() / len(p.x) ** 0.5
     sizes = [w.numel() for w in p.params]
-    moves = torch.stack([j @ torch.linalg.pinv(j, rtol=CUTOFF) @ error for j in jacobian.split(sizes, 1)])
+    moves = torch.stack(
+        [j @ torch.linalg.pinv(j, rtol=CUTOFF) @ error for j in jacobian.split(sizes, 1)]
+    )
     whole = (jacobian @ torch.linalg.pinv(jacobian, rtol=CUTOFF) @ error).square().sum()
     system = moves @ moves.mT
-    return [float((2 * system.diagonal() @ c - c @ system @ c) / whole) for c in coefficients(system)]
+    return [
+        float((2 * system.diagonal() @ c - c @ system @ c) / whole) for c in coefficients(system)
+    ]
 
 
 SHAPES = WHOLE | NARROW
 NARROWING = {n: (12, 9, 6, n, 6, 9, 12) for n in (12, 9, 6, 4, 2, 1)}
 
 
-@claim("regulator", "Dufort-Labbé et al. 2026, §3")
+@claim("regulator", "Dufort-Labbé et al. 2026")
 def regulator() -> Result:
     """The Gauss–Newton step is the solution of a linear-quadratic regulator over the layers, by Riccati's recursion.
 
@@ -141,18 +155,36 @@ def regulator() -> Result:
         p = problem((4, 3, 2, 5, 3), activation, bias=True)
         damped = torch.cat(riccati_step(layers_of(p), error_of(p), 1e-3))
         off = relative(damped, dense(p, 1e-3))
-        checks.append(Check(f"‖Riccati − (F + λI)⁻¹∇h‖ / ‖·‖, λ = 1e-3, {activation}, bias", off, most=ROUNDING))
-    shares = {act: np.array([share(w, act) for w in NARROWING.values()]) for act in ("identity", "tanh")}
+        checks.append(
+            Check(
+                f"‖Riccati − (F + λI)⁻¹∇h‖ / ‖·‖, λ = 1e-3, {activation}, bias", off, most=ROUNDING
+            )
+        )
+    shares = {
+        act: np.array([share(w, act) for w in NARROWING.values()]) for act in ("identity", "tanh")
+    }
     worst = max(float(np.max(s[:, :-1] - s[:, 1:])) for s in shares.values())
     most = max(float(s.max()) for s in shares.values())
-    checks.append(Check("gain of the model's decrease, a rule less the next, at most", worst, most=ROUNDING))
-    checks.append(Check("gain of a coefficient a layer, of the exact step's, at most", most, most=1 + ROUNDING))
+    checks.append(
+        Check("gain of the model's decrease, a rule less the next, at most", worst, most=ROUNDING)
+    )
+    checks.append(
+        Check(
+            "gain of a coefficient a layer, of the exact step's, at most", most, most=1 + ROUNDING
+        )
+    )
 
     def draw(axes: Axes, activation: str) -> None:
-        for rule, gains, colour in zip(("Eq. 20", "line", "layerwise"), shares[activation].T, style.PALETTE, strict=False):
+        for rule, gains, colour in zip(
+            ("Eq. 20", "line", "layerwise"), shares[activation].T, style.PALETTE, strict=False
+        ):
             axes.plot(list(NARROWING), gains, ".-", color=colour, label=rule)
         axes.axhline(1, color="black", linestyle=":", linewidth=1, label="regulator (exact)")
-        axes.set(xlabel="waist of 12, 9, 6, ·, 6, 9, 12", ylabel="model's decrease ÷ exact", ylim=(0, 1.05))
+        axes.set(
+            xlabel="waist of 12, 9, 6, ·, 6, 9, 12",
+            ylabel="model's decrease ÷ exact",
+            ylim=(0, 1.05),
+        )
         axes.set_title("linear" if activation == "identity" else activation)
         axes.legend()
 
@@ -161,5 +193,8 @@ def regulator() -> Result:
 
 def share(widths: Sequence[int], activation: str, seeds: int = 5) -> np.ndarray:
     """`decreases`, mean over seeds."""
-    each = [decreases(problem(widths, activation, False, examples=30, seed=10 * s)) for s in range(seeds)]
+    each = [
+        decreases(problem(widths, activation, False, examples=30, seed=10 * s))
+        for s in range(seeds)
+    ]
     return np.mean(each, axis=0)

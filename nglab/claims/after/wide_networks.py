@@ -29,7 +29,9 @@ class Linear:
         linearised = Linearised.at(network, params, x)
         ones = torch.ones_like(linearised.activations.output)
         errors = [e[0] for e in linearised.errors(ones[None])]
-        return cls(linearised.activations.output[:, 0].clone(), list(linearised.activations.inputs), errors)
+        return cls(
+            linearised.activations.output[:, 0].clone(), list(linearised.activations.inputs), errors
+        )
 
     @cached_property
     def kernels(self) -> list[Tensor]:
@@ -53,6 +55,8 @@ def pinv(matrix: Tensor) -> Tensor:
     return torch.linalg.pinv(matrix, rtol=1e-10)
 
 
-def moved(network: Network, params: Sequence[Tensor], steps: Sequence[Tensor], rate: float) -> Layers:
+def moved(
+    network: Network, params: Sequence[Tensor], steps: Sequence[Tensor], rate: float
+) -> Layers:
     """W + η ΔW."""
     return Layers.of(network, [w + rate * d for w, d in zip(params, steps, strict=True)])

@@ -54,4 +54,3 @@ def batch_sizes(config: DictConfig, folder: Path) -> list[Path]:
     panels = panels_of(config, BatchPanel)
     trials = [trial for name, panel in panels.items() for trial in panel.trials(name)]
     return BATCH_SIZE.make(trials, folder)
-

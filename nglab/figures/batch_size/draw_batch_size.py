@@ -86,14 +86,19 @@ def draw_needed(
     for method in dict.fromkeys(rows.method):
         own = found.loc[method].sort_index()
         seen = own[np.isfinite(own["median"])]
-        ends = [seen["median"] - seen.low, seen.high.where(np.isfinite, seen["median"]) - seen["median"]]
+        ends = [
+            seen["median"] - seen.low,
+            seen.high.where(np.isfinite, seen["median"]) - seen["median"],
+        ]
         bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 0, "zorder": 3}
         axes.errorbar(seen.index, seen["median"], ends, **looks[method], **bars)
     axes.set(xscale="log", yscale="log")
     low, high = axes.get_ylim()
     if power is not None:
         batches = np.array(sorted(rows.batch_size.unique()), dtype=float)
-        for start in np.geomspace(low * batches[0] ** -power / 1e2, high * batches[-1] ** -power * 1e2, 25):
+        for start in np.geomspace(
+            low * batches[0] ** -power / 1e2, high * batches[-1] ** -power * 1e2, 25
+        ):
             axes.plot(batches, start * batches**power, **GUIDE)
     axes.set_ylim(low, high)
 
@@ -120,15 +125,21 @@ def to_markdown(runs: pd.DataFrame) -> str:
                 | {"steps to the floor": in_words(found["steps"].loc[(method, batch)])}
                 | {"examples to the floor": in_words(found["examples"].loc[(method, batch)])}
                 | {"seeds there": at_floor if has_floor else "–"}
-                | {"final test loss": number(found["final_test_loss"].loc[(method, batch), "median"])}
+                | {
+                    "final test loss": number(
+                        found["final_test_loss"].loc[(method, batch), "median"]
+                    )
+                }
             )
         for method, least in critical_batch(own).iterrows():
             critical.append(
                 {"panel": str(panel), "method": str(method)}
                 | {"least examples": number(least.least_examples), "at M": f"{least.at_batch:g}"}
-                | {"least steps": number(least.least_steps), "at M ": f"{least.at_batch_of_steps:g}"}
+                | {
+                    "least steps": number(least.least_steps),
+                    "at M ": f"{least.at_batch_of_steps:g}",
+                }
                 | {"critical batch": number(least.critical)}
             )
     parts = [pipe_table(critical)] if critical else []
     return "\n\n".join([*parts, pipe_table(rows)]) + "\n"
-

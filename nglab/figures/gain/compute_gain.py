@@ -50,4 +50,3 @@ def gain_map(config: DictConfig, folder: Path) -> list[Path]:
     panels = panels_of(config, GainPanel)
     trials = [trial for name, panel in panels.items() for trial in panel.trials(name)]
     return GAIN.make(trials, folder)
-

@@ -34,7 +34,13 @@ def test_a_section_has_the_statement_its_reason_a_picture_and_the_checks(
     monkeypatch.setattr(claims_table, "load", lambda *_: {"made-up": CLAIM})
     assert cli.main(["after", f"out={tmp_path}"]) == 0
     text = (tmp_path / "after.md").read_text()
-    for part in ("## made-up", "*Somebody 2020.* What a paper says.", "Why it must be so.", "](made-up.png)", "a \\| b"):
+    for part in (
+        "## made-up",
+        "*Somebody 2020.* What a paper says.",
+        "Why it must be so.",
+        "](made-up.png)",
+        "a \\| b",
+    ):
         assert part in text
     assert (tmp_path / "made-up.png").stat().st_size > 0
     assert list(pd.read_csv(tmp_path / "after.csv").verdict) == ["holds"]
@@ -42,8 +48,9 @@ def test_a_section_has_the_statement_its_reason_a_picture_and_the_checks(
 
 def test_every_module_registers_one_claim_that_says_why() -> None:
     claims = load(THEMES)
-    assert [one.measure.__module__.removeprefix("nglab.claims.") for one in claims.values()] == list(THEMES)
+    assert [
+        one.measure.__module__.removeprefix("nglab.claims.") for one in claims.values()
+    ] == list(THEMES)
     assert not set(claims) & set(load())
     for one in claims.values():
         assert "\n\n" in str(one.measure.__doc__)
-

@@ -39,7 +39,12 @@ def test_what_the_widths_alone_say_is_the_mean_over_residuals(widths):
     left_of, right_of = projectors(net)
     exact = torch.stack(
         [
-            torch.stack([torch.trace(p @ r) * torch.trace(q @ s) for r, s in zip(left_of, right_of, strict=True)])
+            torch.stack(
+                [
+                    torch.trace(p @ r) * torch.trace(q @ s)
+                    for r, s in zip(left_of, right_of, strict=True)
+                ]
+            )
             for p, q in zip(left_of, right_of, strict=True)
         ]
     )

@@ -45,7 +45,9 @@ def test_the_predicted_turn_is_that_of_the_population():
 def test_far_away_a_large_sample_turns_as_predicted():
     p = least_squares(50_000)
     theta = around(p, 1e4, 8)[1]
-    assert degrees_off(p, theta) == pytest.approx(predicted_degrees(np.array([np.pi / 4]))[0], abs=2)
+    assert degrees_off(p, theta) == pytest.approx(
+        predicted_degrees(np.array([np.pi / 4]))[0], abs=2
+    )
 
 
 def test_at_the_optimum_the_empirical_fisher_is_the_fisher_where_the_noise_is_the_models():

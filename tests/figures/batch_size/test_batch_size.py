@@ -17,11 +17,25 @@ INF = np.inf
 def made_up(minimum: float = 1e-5) -> pd.DataFrame:
     """steps = 50 + 10000 / M for one method; the other gets there at M ≥ 250 alone."""
     rows = []
-    for method, batch, seed in ((m, b, s) for m in ("ngd", "line") for b in (50, 250, 1000) for s in range(3)):
+    for method, batch, seed in (
+        (m, b, s) for m in ("ngd", "line") for b in (50, 250, 1000) for s in range(3)
+    ):
         steps = INF if method == "line" and batch < 250 else 50 + 10_000 / batch + seed
         rows.append(
-            {"panel": "A", "arch": "square", "method": method, "batch_size": batch, "seed": seed, "passes": 1.0}
-            | {"minimum_loss": minimum, "final_test_loss": 2e-5, "steps": steps, "examples": steps * batch}
+            {
+                "panel": "A",
+                "arch": "square",
+                "method": method,
+                "batch_size": batch,
+                "seed": seed,
+                "passes": 1.0,
+            }
+            | {
+                "minimum_loss": minimum,
+                "final_test_loss": 2e-5,
+                "steps": steps,
+                "examples": steps * batch,
+            }
         )
     return pd.DataFrame(rows)
 
@@ -46,7 +60,9 @@ def test_the_critical_batch_is_the_least_examples_over_the_least_steps() -> None
 @pytest.mark.parametrize("minimum", [1e-5, np.nan])
 def test_files_and_table(tmp_path, minimum: float) -> None:
     files = BATCH_SIZE.write(made_up(minimum), tmp_path)
-    assert {f.name for f in files} == {f"batch_size.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")}
+    assert {f.name for f in files} == {
+        f"batch_size.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")
+    }
     assert all(f.stat().st_size > 0 for f in files)
 
 
@@ -61,8 +77,13 @@ def test_what_is_trained() -> None:
     trials = list(panels["A"].trials("A"))
     assert len(trials) == 2 * len(panels["A"].methods) * len(panels["A"].passes)
     assert len({trial.place for trial in trials}) == len(trials)
-    small = next(t for t in trials if t.about["batch_size"] == 60 and t.about["method"] == "layerwise")
-    assert "train.eval_every_examples=300" in small.words and "optimizer/step_rule=layerwise" in small.words
+    small = next(
+        t for t in trials if t.about["batch_size"] == 60 and t.about["method"] == "layerwise"
+    )
+    assert (
+        "train.eval_every_examples=300" in small.words
+        and "optimizer/step_rule=layerwise" in small.words
+    )
     assert "optimizer.damping.initial=0.1" in next(panels["D"].trials("D")).words
 
 

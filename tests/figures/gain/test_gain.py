@@ -26,17 +26,45 @@ GAINS, RATES, LAYERS = [0.8, 0.9, 1.0], [0.01, 0.02, 0.04, 0.08], 3
 
 def made_up() -> pd.DataFrame:
     """Runs whose best rate is 0.02 g⁻⁴; at twice the best rate they diverge."""
-    about = {"panel": "A", "arch": "square", "layers": LAYERS, "paper_learning_rate": 0.04, "minimum_loss": 1e-5}
+    about = {
+        "panel": "A",
+        "arch": "square",
+        "layers": LAYERS,
+        "paper_learning_rate": 0.04,
+        "minimum_loss": 1e-5,
+    }
     about |= {"train_examples": 1000, "passes": 5}
     rows = []
     for gain in GAINS:
         best = 0.02 * gain**-4
         for seed in range(3):
             for rate in RATES:
-                loss = INF if rate >= 2 * best else 1e-5 * (1 + 10 * (seed + 1) * abs(np.log(rate / best)))
-                rows.append(about | {"gain": gain, "seed": seed, "method": "SGD", "learning_rate": rate, "final_test_loss": loss})
+                loss = (
+                    INF
+                    if rate >= 2 * best
+                    else 1e-5 * (1 + 10 * (seed + 1) * abs(np.log(rate / best)))
+                )
+                rows.append(
+                    about
+                    | {
+                        "gain": gain,
+                        "seed": seed,
+                        "method": "SGD",
+                        "learning_rate": rate,
+                        "final_test_loss": loss,
+                    }
+                )
             taken = INF if gain == 0.8 and seed == 2 else 2000 + 100 * seed
-            rows.append(about | {"gain": gain, "seed": seed, "method": "NGD", "learning_rate": 1.0, "examples": taken})
+            rows.append(
+                about
+                | {
+                    "gain": gain,
+                    "seed": seed,
+                    "method": "NGD",
+                    "learning_rate": 1.0,
+                    "examples": taken,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -65,7 +93,16 @@ def test_rates_stand_evenly_in_their_logarithm() -> None:
 
 @pytest.mark.parametrize(
     ("loss", "text"),
-    [(1.234, "1.2"), (56.4, "56"), (116, "116"), (7910, "7.9k"), (123_000, "123k"), (5.5e6, "5.5M"), (INF, ""), (np.nan, "")],
+    [
+        (1.234, "1.2"),
+        (56.4, "56"),
+        (116, "116"),
+        (7910, "7.9k"),
+        (123_000, "123k"),
+        (5.5e6, "5.5M"),
+        (INF, ""),
+        (np.nan, ""),
+    ],
 )
 def test_numbers_are_short(loss: float, text: str) -> None:
     assert short(loss) == text
@@ -73,7 +110,9 @@ def test_numbers_are_short(loss: float, text: str) -> None:
 
 def test_files_and_table(tmp_path) -> None:
     files = GAIN.write(made_up(), tmp_path)
-    assert {f.name for f in files} == {f"gain.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")}
+    assert {f.name for f in files} == {
+        f"gain.{kind}" for kind in ("png", "pdf", "svg", "csv", "md")
+    }
     assert all(f.stat().st_size > 0 for f in files)
     text = to_markdown(made_up())
     assert "| A | 1 | 0.02 | 1 | 0.04 | ∞ | 2.1 (2 to 2.2) |" in text
@@ -85,7 +124,9 @@ def test_what_is_trained() -> None:
     trials = list(panel.trials("C"))
     assert len(trials) == 2 * len(panel.gains) * (len(panel.rates) + 1)
     assert len({trial.place for trial in trials}) == len(trials)
-    assert {"init.gain=0.9", "optimizer.lr=0.02", "arch=bottleneck"} <= {w for t in trials for w in t.words}
+    assert {"init.gain=0.9", "optimizer.lr=0.02", "arch=bottleneck"} <= {
+        w for t in trials for w in t.words
+    }
 
 
 @pytest.mark.parametrize(
