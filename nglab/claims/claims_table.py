@@ -30,7 +30,12 @@ def load(themes: Sequence[str] = THEMES) -> dict[str, Claim]:
     modules = [f"nglab.claims.{theme}" for theme in themes]
     for module in modules:
         import_module(module)
-    return {name: one for name, one in CLAIMS.items() if one.measure.__module__ in modules}
+    return {
+        name: one
+        for module in modules
+        for name, one in CLAIMS.items()
+        if one.measure.__module__ == module
+    }
 
 
 def chosen(names: Sequence[str], themes: Sequence[str] = THEMES) -> list[Claim]:

@@ -176,7 +176,7 @@ def draw_field(
         way = np.array(path(step, torch.tensor(start, dtype=torch.float64), rate))
         axes.plot(*way.T, ".-", color=colour, ms=3, linewidth=1)
     axes.plot(*p.optimum.numpy(), "*", color="black", ms=7)
-    axes.set(xlim=(-3.4, 7.4), ylim=(-3.4, 7.4), xlabel="slope", title=name)
+    axes.set(xlim=(-3.4, 7.4), ylim=(-3.4, 7.4), xlabel="slope", title=name, aspect="equal")
     axes.set_ylabel("intercept")
 
 

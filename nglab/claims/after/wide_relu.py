@@ -183,9 +183,9 @@ def wide_relu() -> Result:
         )
         axes.loglog(
             WIDTHS,
-            means[0].item() * (np.array(WIDTHS) / WIDTHS[0]) ** -0.75,
+            means[0].item() * (np.array(WIDTHS) / WIDTHS[0]) ** -0.5,
             "k:",
-            label="width$^{−3/4}$",
+            label="width$^{−1/2}$",
         )
         axes.set(xlabel="width m", ylabel="‖r₁ − (1 − η) r₀‖ ÷ ‖r₀‖")
         axes.legend()
@@ -196,7 +196,7 @@ def wide_relu() -> Result:
         limit = (1 - RATE * p.leverages) ** steps[:, None] * kfac[0]
         axes.semilogy(limit.norm(dim=1) / kfac[0].norm(), "k:", label="$(1 − η h_i)^k$ each")
         axes.semilogy(steps, bound.sqrt(), "--", color="0.5", label="the theorem's bound")
-        axes.set(xlabel="steps k", ylabel="‖r‖ ÷ start")
+        axes.set(xlabel="steps k", ylabel="‖r‖ ÷ start", ylim=(0.08, 1.2))
         axes.legend()
 
     return Result(checks, draw_runs, (draw_widths, draw_kfac))
