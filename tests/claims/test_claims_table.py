@@ -76,4 +76,5 @@ def test_claims_are_chosen_by_name(made_up: Callable[..., None], tmp_path: Path)
 def test_every_module_of_claims_is_loaded() -> None:
     registered = {claim.measure.__module__.rpartition(".")[2] for claim in load().values()}
     assert registered == set(claims_table.THEMES)
-    assert set(CLAIMS) == set(load()) | set(load(after_page.THEMES))
+    loaded = {*load(), *load(after_page.THEMES)}
+    assert set(CLAIMS) == loaded

@@ -1,5 +1,6 @@
 """The gain map from a table, a row a run: see compute_gain.py and `nglab.figures.swept`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ MIDDLE = 100  # × the floor: below it the shade is dark and the number white
 CAPTION = (
     "Shade and number: SGD's test loss after {passes} passes ÷ the smallest possible one, median over {seeds} seeds;"
     " grey: diverged. Box: the best rate of each gain.\n"
-    "Dotted: the paper's rate. Dashed: best rate ∝ g^−2(L−1), as F scales, through the boxes. Right: passes of NGD to"
+    "Dotted: the paper's rate. Dashed: best rate ∝ $g^{{-2(L-1)}}$, as F scales, through the boxes within the grid. Right: passes of NGD to"
     " 1.1 × the floor; a line spans the seeds."
 )
 
@@ -40,11 +41,16 @@ def best_rates(losses: pd.DataFrame) -> pd.Series:
     return losses[np.isfinite(losses).any(axis=1)].idxmin(axis=1)
 
 
-def expected_rates(best: pd.Series, layers: int) -> pd.Series:
-    """k g^−2(L−1): the curvature F scales as g^2(L−1); k is the geometric mean of what the best rates say."""
+def inner(best: pd.Series, rates: Sequence[float]) -> pd.Series:
+    """Those that are not at an end of the grid, beyond which a better one may lie."""
+    return best[(best > min(rates)) & (best < max(rates))]
+
+
+def expected_rates(best: pd.Series, gains: pd.Index, layers: int) -> pd.Series:
+    """k g^−2(L−1) at the gains: the curvature F scales as g^2(L−1); k is the geometric mean of what `best` says."""
     power = -2.0 * (layers - 1)
-    gains = best.index.to_numpy(dtype=float)
-    return pd.Series(np.exp(np.mean(np.log(best / gains**power))) * gains**power, best.index)
+    scale = np.exp(np.mean(np.log(best / best.index.to_numpy(dtype=float) ** power)))
+    return pd.Series(scale * gains.to_numpy(dtype=float) ** power, gains)
 
 
 def fitted_power(best: pd.Series) -> float:
@@ -97,9 +103,10 @@ def draw_map(axes: Axes, rows: pd.DataFrame) -> None:
     for gain, rate in best.items():
         corner = (rates.index(rate), gains.index(gain))
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=1.1))
-    expected = expected_rates(best, int(rows.layers.iloc[0]))
-    heights = [gains.index(gain) + 0.5 for gain in expected.index]
-    axes.plot(place(expected.to_numpy(), rates), heights, "k--", linewidth=0.9, scalex=False)
+    if len(settled := inner(best, rates)):
+        expected = expected_rates(settled, losses.index, int(rows.layers.iloc[0]))
+        heights = np.arange(len(gains)) + 0.5
+        axes.plot(place(expected.to_numpy(), rates), heights, "k--", linewidth=0.9, scalex=False)
     paper = place(rows.paper_learning_rate.iloc[:1].to_numpy(), rates)[0]
     axes.axvline(paper, color="black", linestyle=":", linewidth=0.9)
     axes.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates], rotation=45)
@@ -129,7 +136,8 @@ def draw_ngd(axes: Axes, passes: pd.DataFrame, longest: float) -> None:
     heights = np.arange(len(passes)) + 0.5
     reached = np.isfinite(passes.high)
     colour = style.METHOD_COLOURS["NGD"]
-    axes.hlines(heights, passes.low, passes.high.clip(upper=longest), color=colour, linewidth=1)
+    ends = passes.clip(upper=longest)
+    axes.hlines(heights, ends.low, ends.high, color=colour, linewidth=1)
     axes.plot(passes["median"], heights, "o", color=colour, ms=3)
     axes.plot(np.full((~reached).sum(), longest), heights[~reached], "x", color="0.4", ms=3)
     axes.set(xlim=(0, 1.05 * longest), ylim=(0, len(passes)), xlabel="passes")
@@ -143,6 +151,7 @@ def to_markdown(runs: pd.DataFrame) -> str:
     for panel, own in runs.groupby("panel"):
         losses, passes = sgd_map(own), ngd_passes(own)
         best, paper = best_rates(losses), float(own.paper_learning_rate.iloc[0])
+        settled = inner(best, losses.columns)
         for gain in losses.index:
             rows.append(
                 {"panel": str(panel), "gain": f"{gain:g}"}
@@ -155,15 +164,16 @@ def to_markdown(runs: pd.DataFrame) -> str:
         powers.append(
             {"panel": str(panel), "layers": str(own.layers.iloc[0])}
             | {"best rate ∝ g^p, expected p": f"{-2 * (own.layers.iloc[0] - 1)}"}
-            | {"measured p": number(fitted_power(best)) if len(best) > 1 else "–"}
-            | {"gain at which the paper's rate is best": near_paper(best, own)}
+            | {"measured p": number(fitted_power(settled)) if len(settled) > 1 else "–"}
+            | {"gain at which the paper's rate is best": near_paper(settled, own)}
         )
     return f"{pipe_table(rows)}\n\n{pipe_table(powers)}\n"
 
 
 def near_paper(best: pd.Series, own: pd.DataFrame) -> str:
     """By the line through the best rates: the g of k g^−2(L−1) = the paper's rate."""
+    if best.empty:
+        return "–"
     layers, paper = int(own.layers.iloc[0]), float(own.paper_learning_rate.iloc[0])
-    one = expected_rates(best, layers)
-    scale = one.iloc[0] / one.index[0] ** (-2.0 * (layers - 1))
-    return f"{(scale / paper) ** (1 / (2 * (layers - 1))):.3f}"
+    at_one = float(expected_rates(best, pd.Index([1.0]), layers).iloc[0])
+    return f"{(at_one / paper) ** (1 / (2 * (layers - 1))):.3f}"

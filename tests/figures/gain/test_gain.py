@@ -11,6 +11,7 @@ from nglab.figures.gain.draw_gain import (
     best_rates,
     expected_rates,
     fitted_power,
+    inner,
     ngd_passes,
     place,
     sgd_map,
@@ -77,7 +78,8 @@ def test_the_map_is_of_medians_and_its_best_rates_are_found() -> None:
 
 def test_the_expected_line_and_the_fitted_power() -> None:
     best = pd.Series([0.02 * g**-4 for g in GAINS], GAINS)
-    np.testing.assert_allclose(expected_rates(best, LAYERS), best)
+    np.testing.assert_allclose(expected_rates(best, best.index, LAYERS), best)
+    assert list(inner(pd.Series([0.01, 0.02, 0.08], GAINS), RATES)) == [0.02]
     assert fitted_power(best) == pytest.approx(-4)
 
 
