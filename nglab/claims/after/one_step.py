@@ -143,41 +143,45 @@ def one_step() -> Result:
 def draw_field(
     axes: Axes, p: LeastSquares, name: str, step: Callable[[Tensor], Tensor], rate: float
 ) -> None:
-    """Arrows of one length along the steps, shades by their true length; contours of h; ways of 15 steps."""
-    ticks = np.linspace(-3, 7, 15)
-    grid = [torch.tensor([a, b]) for b in ticks for a in ticks]
-    steps = np.array([step(theta).numpy() for theta in grid]).reshape(len(ticks), len(ticks), 2)
+    """Arrows of one length along the steps, shades by their true length; contours of h; a few ways."""
+    across, up = np.linspace(-6, 10, 23), np.linspace(-3, 7, 15)
+    grid = [torch.tensor([a, b]) for b in up for a in across]
+    steps = np.array([step(theta).numpy() for theta in grid]).reshape(len(up), len(across), 2)
     lengths = np.linalg.norm(steps, axis=-1)
     losses = np.array(
         [float((theta - p.optimum) @ p.fisher(theta) @ (theta - p.optimum)) for theta in grid]
     )
     axes.contour(
-        ticks,
-        ticks,
-        losses.reshape(len(ticks), -1),
-        np.geomspace(0.3, 60, 7),
+        across,
+        up,
+        losses.reshape(len(up), -1),
+        np.geomspace(0.3, 100, 8),
         colors="0.85",
         linewidths=0.7,
     )
     unit = steps / np.maximum(lengths, 1e-12)[..., None]
     axes.quiver(
-        ticks,
-        ticks,
+        across,
+        up,
         unit[..., 0],
         unit[..., 1],
         np.log10(lengths),
         cmap="viridis_r",
-        scale=22,
-        width=0.006,
+        scale=34,
+        width=0.004,
     )
-    for start, colour in zip(
-        ((-2.5, 5.5), (5.5, 6.0), (-2.0, -2.0)), style.PALETTE[1:], strict=False
-    ):
-        way = np.array(path(step, torch.tensor(start, dtype=torch.float64), rate))
+    draw_ways(axes, p, step, rate)
+    axes.set(xlim=(-6.4, 10.4), ylim=(-3.4, 7.4), xlabel="slope", title=name, aspect="equal")
+    axes.set_ylabel("intercept")
+
+
+def draw_ways(axes: Axes, p: LeastSquares, step: Callable[[Tensor], Tensor], rate: float) -> None:
+    """Steps from three starts, and the optimum."""
+    starts = torch.tensor([[-2.5, 5.5], [5.5, 6.0], [-2.0, -2.0]], dtype=torch.float64)
+    for start, colour in zip(starts, style.PALETTE[1:], strict=False):
+        way = np.array(path(step, start, rate))
         axes.plot(*way.T, ".-", color=colour, ms=3, linewidth=1)
     axes.plot(*p.optimum.numpy(), "*", color="black", ms=7)
-    axes.set(xlim=(-3.4, 7.4), ylim=(-3.4, 7.4), xlabel="slope", title=name, aspect="equal")
-    axes.set_ylabel("intercept")
 
 
 def path(

@@ -106,9 +106,9 @@ def draw_map(axes: Axes, rows: pd.DataFrame) -> None:
     if len(settled := inner(best, rates)):
         expected = expected_rates(settled, losses.index, int(rows.layers.iloc[0]))
         heights = np.arange(len(gains)) + 0.5
-        axes.plot(place(expected.to_numpy(), rates), heights, "k--", linewidth=0.9, scalex=False)
+        axes.plot(place(expected.to_numpy(), rates), heights, "k--", linewidth=0.8, alpha=0.8)
     paper = place(rows.paper_learning_rate.iloc[:1].to_numpy(), rates)[0]
-    axes.axvline(paper, color="black", linestyle=":", linewidth=0.9)
+    axes.axvline(paper, color="black", linestyle=":", linewidth=0.8, alpha=0.7)
     axes.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates], rotation=45)
     axes.set_yticks(np.arange(len(gains)) + 0.5, [f"{gain:g}" for gain in gains])
     axes.set(xlim=(0, len(rates)), xlabel="learning rate α")
