@@ -35,8 +35,8 @@ class Trial:
 def swept(trials: Sequence[Trial], folder: Path) -> pd.DataFrame:
     """Train those that are not finished yet, below `folder/runs`; a row a trial: `about`, then what became of it.
 
-    `layers` (L), `train_examples`, `status`, `final_test_loss` (∞ where it diverged), `minimum_loss`, and the `steps` and `examples`
-    until the test loss was 1.1 × minimum_loss: ∞ where never, or where there is no smallest possible loss.
+    `layers` (L), `train_examples`, `status`, `final_test_loss` (∞ where it diverged), `minimum_loss`, and the `steps`
+    and `examples` until the test loss was 1.1 × minimum_loss: ∞ where never, or where there is none.
     """
     with asking(folder, LAUNCHER) as jobs:
         asked = [jobs.job(f"runs/{one.place}", one.words) for one in trials]

@@ -23,8 +23,8 @@ THEMES = tuple(
 HEAD = """\
 # What came after
 
-Made by `nglab after`. Each section has the statement, why it must be so, a picture, and a table. What is expected follows
-from theory and was stated before measuring; where a first expectation was wrong the section says so."""
+Made by `nglab after`. Each section has the statement, why it must be so, a picture, and a table. What is expected
+follows from theory and was stated before measuring; where a first expectation was wrong the section says so."""
 
 
 def page(claims: Sequence[Claim], table: pd.DataFrame) -> str:

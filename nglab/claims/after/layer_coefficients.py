@@ -1,13 +1,14 @@
 """What is lost where layers are stepped one by one: the coefficients that the layers' own natural gradients want. Ours.
 
-Layer i's own natural gradient D_i = B̂_i⁺ R̂ Â_i⁺ (its block of F alone) moves the function by m_i = P_i R̂ Q_i, with P_i
-and Q_i the projectors on col B̂_i and row Â_i (nglab/curvature/deep_linear.py). A step Σ c_i D_i leaves ‖R̂ − Σ c_i m_i‖²:
+Layer i's own natural gradient D_i = B̂_i⁺ R̂ Â_i⁺ (its block of F alone) moves the function by m_i = P_i R̂ Q_i, with
+P_i and Q_i the projectors on col B̂_i and row Â_i (nglab/curvature/deep_linear.py). A step
+Σ c_i D_i leaves ‖R̂ − Σ c_i m_i‖²:
 
     A_ij = ⟨m_i, m_j⟩,   b_i = ⟨D_i, −∂h/∂W_i⟩ = A_ii,   least where A c = b.
 
-Eq. 20 takes c_i = 1/L; the step rule `line` one c for all layers; `layerwise` the solution of A c = b. Col B̂_i has b_i
-dimensions, the least width from layer i on, and row Â_i has a_i, the least width before it; both are nested. So for an R̂
-of independent entries A_ij ∝ min(b_i, b_j) min(a_i, a_j): the widths alone say what is expected.
+Eq. 20 takes c_i = 1/L; the step rule `line` one c for all layers; `layerwise` the solution of A c = b. Col B̂_i has
+b_i dimensions, the least width from layer i on, and row Â_i has a_i, the least width before it; both are nested. So
+for an R̂ of independent entries A_ij ∝ min(b_i, b_j) min(a_i, a_j): the widths alone say what is expected.
 """
 
 from collections.abc import Sequence
@@ -113,12 +114,12 @@ def from_products(p: LinearProblem) -> Tensor:
 def layer_coefficients() -> Result:
     """Block-diagonal NGD is L × Eq. 10 on square networks, its best rate 1/L; in bottlenecks each layer wants its own.
 
-    With a waist of w units in the middle of L layers of n the best rate is (1/L) 2n/(n + w): the layers before the waist
-    move what those after it cannot, and only w × w components are moved by all. Where the widths taper, as in Figure
-    1C, the first and the last layer want the coefficient 1 whatever the depth, since nobody shares what they alone can
-    move, those between want 0, and the two at the waist take back what both sides do twice. Eq. 20's 1/L leaves
-    (1 − 1/L)² of the outer components, and one coefficient for all layers half as much. That is why `layerwise` wins
-    on C, and gains nothing on A. Second panel: dots measured, lines by the widths alone.
+    With a waist of w units in the middle of L layers of n the best rate is (1/L) 2n/(n + w): the layers before the
+    waist move what those after it cannot, and only w × w components are moved by all. Where the widths taper, as in
+    Figure 1C, the first and the last layer want the coefficient 1 whatever the depth, since nobody shares what they
+    alone can move, those between want 0, and the two at the waist take back what both sides do twice. Eq. 20's 1/L
+    leaves (1 − 1/L)² of the outer components, and one coefficient for all layers half as much. That is why `layerwise`
+    wins on C, and gains nothing on A. Second panel: dots measured, lines by the widths alone.
     """
     checks = []
     for name, widths in (WHOLE | NARROW).items():
@@ -128,8 +129,14 @@ def layer_coefficients() -> Result:
             Check(f"‖A by J v − A‖ / ‖A‖, {name}", relative(from_products(p), system), most=1e-8)
         )
         if name == "square":
-            checks.append(Check("L × best rate along block-diagonal NGD, square",
-                                len(system) * line(system), 1 - 1e-8, 1 + 1e-8))  # fmt: skip
+            checks.append(
+                Check(
+                    "L × best rate along block-diagonal NGD, square",
+                    len(system) * line(system),
+                    1 - 1e-8,
+                    1 + 1e-8,
+                )
+            )
     waists, points = (1, 2, 4, 8, 12, 16), {}
     for layers in (4, 8, 16):
         points[layers] = [mean_line(waist(layers, 16, w)) for w in waists]
@@ -147,8 +154,14 @@ def layer_coefficients() -> Result:
         Check("C: layerwise c_i − that of the widths alone, worst of 12 layers", off, most=0.05)
     )
     for rule, measured, expected in zip(RULES, *shares, strict=True):
-        checks.append(Check(f"C: share of the movable loss left by one step, {rule}", measured,
-                            max(0.0, expected - 0.02), expected + 0.02))  # fmt: skip
+        checks.append(
+            Check(
+                f"C: share of the movable loss left by one step, {rule}",
+                measured,
+                max(0.0, expected - 0.02),
+                expected + 0.02,
+            )
+        )
     depths = range(4, 33, 4)
     by_depth = np.array([expected_left(taper(layers)) for layers in depths])
     checks.append(

@@ -80,7 +80,7 @@ def degrees_off(p: LeastSquares, theta: Tensor) -> float:
 
 
 def predicted_degrees(angle: np.ndarray) -> np.ndarray:
-    """The same far from θ*, for x ~ N(0, 1) and θ* − θ ∝ (cos φ, sin φ): F = I, and F̄⁻¹ takes it to (cos φ cos 2φ, sin φ).
+    """The same far from θ*, for x ~ N(0, 1) and θ* − θ ∝ (cos φ, sin φ): F̄⁻¹ turns it to (cos φ cos 2φ, sin φ).
 
     F̄ ∝ ⟨(x cos φ + sin φ)² (x, 1)(x, 1)ᵀ⟩ = [[3 cos² φ + sin² φ, sin 2φ], [sin 2φ, 1]].
     """
@@ -98,11 +98,11 @@ def mismatch(p: LeastSquares) -> float:
 def one_step() -> Result:
     """On least squares one step of the Fisher reaches the optimum from anywhere; the empirical Fisher's does not.
 
-    With residuals r the empirical Fisher is ⟨r² x xᵀ⟩ where the Fisher is ⟨x xᵀ⟩. Far from the optimum r grows with the
-    distance, so that its step falls as 1 over the distance where it should grow with it; and it weighs directions by r²,
-    which turns the step: for x ~ N(0, 1) by up to 48.7 degrees, although F = I there. At the optimum it is the Fisher, as
-    1/√N, where the noise is the model's, and is not where it is not: with a variance of x² it tends to ⟨x² x xᵀ⟩, and
-    ‖F̄ − F‖/‖F‖ to √2.
+    With residuals r the empirical Fisher is ⟨r² x xᵀ⟩ where the Fisher is ⟨x xᵀ⟩. Far from the optimum r grows with
+    the distance, so that its step falls as 1 over the distance where it should grow with it; and it weighs directions
+    by r², which turns the step: for x ~ N(0, 1) by up to 48.7 degrees, although F = I there. At the optimum it comes
+    to the Fisher, as 1/√N, where the noise is the model's. Where it is not it does not: with noise of variance x² it
+    tends to ⟨x² x xᵀ⟩, and ‖F̄ − F‖/‖F‖ to √2.
     """
     p, large = least_squares(100), least_squares(200_000)
     starts = [point for distance in (0.1, 1.0, 10.0) for point in around(p, distance)]
@@ -117,17 +117,46 @@ def one_step() -> Result:
     turned = max(degrees_off(large, theta) for theta in around(large, 1e3, 180))
     angles = np.linspace(0, np.pi, 1801)
     examples = torch.tensor([100, 1000, 10_000, 100_000])
-    right = torch.stack([torch.tensor([mismatch(least_squares(int(n), 10 * s)) for s in range(20)]).double().square().mean().sqrt() for n in examples])  # fmt: skip
+    right = torch.stack(
+        [
+            torch.tensor([mismatch(least_squares(int(n), 10 * s)) for s in range(20)])
+            .double()
+            .square()
+            .mean()
+            .sqrt()
+            for n in examples
+        ]
+    )
     wrong = mismatch(least_squares(200_000, widening=1.0))
     checks = [
-        Check("distance left after one step of F, over that before, worst of 48 starts", max(left), most=ROUNDING),
-        Check("slope of log ‖F⁻¹∇h‖ against log distance", slope(far, lengths[0]), 1 - 1e-6, 1 + 1e-6),
-        Check("slope of log ‖F̄⁻¹∇h‖ against log distance, 100 … 10000", slope(far, lengths[1]), -1.02, -0.98),
-        Check("degrees that F̄ turns the step far away, at most", turned,
-              predicted_degrees(angles).max() - 1.5, predicted_degrees(angles).max() + 1.5),
-        Check("slope of log ‖F̄ − F‖ at θ* against log N, the model's noise", slope(examples.double(), right), -0.6, -0.4),
+        Check(
+            "distance left after one step of F, over that before, worst of 48 starts",
+            max(left),
+            most=ROUNDING,
+        ),
+        Check(
+            "slope of log ‖F⁻¹∇h‖ against log distance", slope(far, lengths[0]), 1 - 1e-6, 1 + 1e-6
+        ),
+        Check(
+            "slope of log ‖F̄⁻¹∇h‖ against log distance, 100 … 10000",
+            slope(far, lengths[1]),
+            -1.02,
+            -0.98,
+        ),
+        Check(
+            "degrees that F̄ turns the step far away, at most",
+            turned,
+            predicted_degrees(angles).max() - 1.5,
+            predicted_degrees(angles).max() + 1.5,
+        ),
+        Check(
+            "slope of log ‖F̄ − F‖ at θ* against log N, the model's noise",
+            slope(examples.double(), right),
+            -0.6,
+            -0.4,
+        ),
         Check("‖F̄ − F‖ / ‖F‖ at θ*, noise of variance x²", wrong, 2**0.5 - 0.1, 2**0.5 + 0.1),
-    ]  # fmt: skip
+    ]
     fields = {
         "steps of −∇h / 3": (p.descent, 1 / 3),
         "steps of the Fisher": (p.natural_step, 1.0),

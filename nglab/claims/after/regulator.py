@@ -62,7 +62,8 @@ def layers_of(p: Problem) -> list[Layer]:
 def riccati_step(layers: Sequence[Layer], error: Tensor, damping: float = 0.0) -> list[Tensor]:
     """u_1 … u_L, by the recursion backwards and the states forwards; λ = 0 takes pseudo-inverses.
 
-    With K_L = I/M and k_L = e/M: H = λI + BᵀKB, u = H⁻¹Bᵀ(k − K A s), K ← Aᵀ(K − K B H⁻¹ BᵀK)A, k ← Aᵀ(k − K B H⁻¹ Bᵀk).
+    With K_L = I/M and k_L = e/M: H = λI + BᵀKB, u = H⁻¹Bᵀ(k − K A s),
+    K ← Aᵀ(K − K B H⁻¹ BᵀK)A, k ← Aᵀ(k − K B H⁻¹ Bᵀk).
     """
     examples, k = len(error), error.flatten() / len(error)
     value = torch.eye(len(k), dtype=k.dtype) / examples
@@ -147,10 +148,17 @@ def regulator() -> Result:
         jacobian = p.jacobian().flatten(0, 1)
         exact = jacobian @ dense(p, 0.0)
         checks += [
-            Check(f"‖J(Riccati − F⁺∇h)‖ / ‖J F⁺∇h‖, λ = 0, linear {name}", relative(jacobian @ free, exact), most=ROUNDING),
-            Check(f"‖J(Riccati − shells)‖ / ‖J shells‖, λ = 0, linear {name}",
-                  relative(jacobian @ free, shell_move(p)), most=ROUNDING),
-        ]  # fmt: skip
+            Check(
+                f"‖J(Riccati − F⁺∇h)‖ / ‖J F⁺∇h‖, λ = 0, linear {name}",
+                relative(jacobian @ free, exact),
+                most=ROUNDING,
+            ),
+            Check(
+                f"‖J(Riccati − shells)‖ / ‖J shells‖, λ = 0, linear {name}",
+                relative(jacobian @ free, shell_move(p)),
+                most=ROUNDING,
+            ),
+        ]
     for activation in ("identity", "tanh", "softplus"):
         p = problem((4, 3, 2, 5, 3), activation, bias=True)
         damped = torch.cat(riccati_step(layers_of(p), error_of(p), 1e-3))

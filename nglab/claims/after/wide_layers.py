@@ -1,10 +1,10 @@
 """Karakida & Osawa (2020, arXiv 2010.00879): approximate Fishers follow exact NGD in wide networks.
 
-The step of layer i is v_i J_iᵀ(J_i J_iᵀ)⁻¹ r, where v solves Σ v = 1 with the L × L pattern Σ of the blocks that are kept
-(I: block-diagonal; ones within one layer of the diagonal: block-tridiagonal). Each J_iᵀ(J_iJ_iᵀ)⁻¹ r moves the function by r,
-so together they move it by α r, α = 1ᵀΣ⁻¹1, and the rate η/α makes it η r as exact NGD's. K-FAC likewise with
-α = L − 1 + 1/N: a last layer of one unit has one error for all examples. Weights in the scale of the tangent kernel:
-W_i = n_{i−1}^{−1/2} θ_i with θ ~ N(0, 1), so that the exact step weighs J_iJ_iᵀ by 1/n_{i−1}. Everything is float64.
+The step of layer i is v_i J_iᵀ(J_i J_iᵀ)⁻¹ r, where v solves Σ v = 1 with the L × L pattern Σ of the blocks that are
+kept (I: block-diagonal; ones within one layer of the diagonal: block-tridiagonal). Each J_iᵀ(J_iJ_iᵀ)⁻¹ r moves the
+function by r, so together they move it by α r, α = 1ᵀΣ⁻¹1, and the rate η/α makes it η r as exact NGD's. K-FAC likewise
+with α = L − 1 + 1/N: a last layer of one unit has one error for all examples. Weights in the scale of the tangent
+kernel: W_i = n_{i−1}^{−1/2} θ_i with θ ~ N(0, 1), so that the exact step weighs J_iJ_iᵀ by 1/n_{i−1}. All in float64.
 """
 
 from collections.abc import Callable
@@ -116,10 +116,11 @@ def isotropic_off(width: int, seed: int, step: Steps, scale: float) -> float:
 def wide_layers() -> Result:
     """In wide networks block-diagonal, block-tridiagonal and K-FAC steps, scaled by 1/α, follow exact NGD.
 
-    α = L for the block-diagonal Fisher; s for the tridiagonal one of L = 3s layers, s + 1 of 3s + 1, and none of 3s + 2, whose
-    pattern is singular; L − 1 + 1/N for K-FAC without damping where every width is N or more. To first order the move of
-    the function is η r at any width. The rest is curvature, bounded by width^−½; in the tangent kernel's expansion the
-    term δᵀ∇²f δ of a step δ in the span of the gradients is of the order 1/width, and that is what the gap should show.
+    α = L for the block-diagonal Fisher; s for the tridiagonal one of L = 3s layers, s + 1 of 3s + 1, and none of
+    3s + 2, whose pattern is singular; L − 1 + 1/N for K-FAC without damping where every width is N or more. To first
+    order the move of the function is η r at any width. The rest is curvature, bounded by width^−½ in the paper; in the
+    tangent kernel's expansion the term δᵀ∇²f δ of a step δ in the span of the gradients is of the order 1/width, and
+    that is what the gap should show.
     """
     checks = [
         Check(

@@ -1,4 +1,4 @@
-"""Networks of one output, linearised on N examples: layer i's Jacobian has the rows e_ij x_{i−1,j}ᵀ, e for an output error 1.
+"""Networks of one output, linearised on N examples. For an output error of 1 layer i's J has the rows e_ij x_{i−1,j}ᵀ.
 
 So J_i J_iᵀ = (X_i X_iᵀ) ∘ (E_i E_iᵀ), with X_i `[N, n_{i−1}]` the layer's inputs and E_i `[N, n_i]` those errors, and a
 step J_iᵀ c = E_iᵀ diag(c) X_i is made without J. Everything is float64.

@@ -79,8 +79,8 @@ def off_line(p: TwoLayers) -> float:
 def kinks(p: TwoLayers, residual: Tensor, draws: int = 20_000) -> Tensor:
     """The mean over w_r of r_1 − (1 − η) r_0, times √m, for wide networks: η² E[u_i|u_i| − v_i|v_i|] / 4√(2π), `[N]`.
 
-    c = K⁻¹r moves a unit that lies on the edge w ⟂ x_i along x_i by η a_r m^{−1/2} u_i, u_i = Σ_j c_j [wᵀx_j > 0] x_jᵀx_i + c_i
-    from the active side and v_i = u_i − c_i from the other; w_rᵀx_i has the density 1/√(2π) there.
+    c = K⁻¹r moves a unit on the edge w ⟂ x_i along x_i by η a_r m^{−1/2} u_i from the active side, by v_i = u_i − c_i
+    in place of u_i from the other, u_i = Σ_j c_j [wᵀx_j > 0] x_jᵀx_i + c_i; w_rᵀx_i has the density 1/√(2π) there.
     """
     gram = (p.x @ p.x.mT).clamp(-1, 1)
     kernel = gram * (torch.pi - gram.acos()) / (2 * torch.pi)  # lim J Jᵀ (Cho & Saul 2009)
@@ -97,7 +97,7 @@ def kinks(p: TwoLayers, residual: Tensor, draws: int = 20_000) -> Tensor:
 
 
 def kinks_off(width: int = 4096, seeds: int = 100) -> float:
-    """How far `kinks` is from the mean over networks on the same examples, whose targets are such that r_0 is the same."""
+    """How far `kinks` is from the mean over networks, on the same examples and with targets that make r_0 the same."""
     residual, total = randn(EXAMPLES, seed=3), torch.zeros(EXAMPLES, dtype=torch.float64)
     for seed in range(seeds):
         p = replace(two_layers(width, 0), params=two_layers(width, 100 + 10 * seed).params)
@@ -129,13 +129,15 @@ def norms(p: TwoLayers, step: Step) -> Tensor:
 
 @claim("wide-relu", "Zhang, Martens & Grosse 2019")
 def wide_relu() -> Result:
-    """In a wide two-layer ReLU network the residual contracts by 1 − η a step; K-FAC's by 1 − η h_i, h_i ≥ 1/λ_max(XᵀX).
+    """In a wide two-layer ReLU network the residual contracts by 1 − η a step, K-FAC's by 1 − η/λ_max(XᵀX) at least.
 
-    The theorem bounds ‖r_k‖² by (1 − η)^k ‖r_0‖² for widths of the order of N⁴; in the limit it is (1 − η)^2k. What one
-    step leaves beside (1 − η) r_0 comes from the units that change sides: each of m moves by m^{−1/2}, a share of m^{−1/2}
-    of them across zero, which errs by m^{−1/2} each. Were the signs a_r of these errors random that would be m^{−3/4} in
-    all, as was expected at first: measured is m^{−1/2}, and for a reason. A unit on the active side of x_i is pulled by
-    x_i's own residual, one on the inactive side is not, so that the errors do not cancel: `kinks` foretells their mean.
+    The theorem bounds ‖r_k‖² by (1 − η)^k ‖r_0‖² for widths of the order of N⁴; in the limit it is (1 − η)^2k. What
+    one step leaves beside (1 − η) r_0 comes from the units that change sides: each of m moves by m^{−1/2}, a share of
+    m^{−1/2} of them across zero, which errs by m^{−1/2} each. Were the signs a_r of these errors random that would be
+    m^{−3/4} in all, as was expected at first. Measured was m^{−1/2}, and for a reason: a unit on the active side of x_i
+    is pulled by x_i's own residual, one on the inactive side is not, so that the errors do not cancel: `kinks` has
+    their mean.
+
     K-FAC's step without damping takes h_i = x_iᵀ(XᵀX)⁻¹x_i of example i's residual, whose mean is n_0/N: 1/λ_max(XᵀX) ≤
     h_i ≤ 1 is the theorem's rate, and with n_0 ≥ N inputs it would be exact.
     """
@@ -158,13 +160,30 @@ def wide_relu() -> Result:
     bound = (1 - RATE * p.bound) ** steps
     checks = [
         Check("‖r_k‖ / (1 − η)^k ‖r_0‖ − 1, η = ½, k ≤ 8, width 8192, worst", float(off), most=0.1),
-        Check("slope of log ‖r_1 − (1 − η) r_0‖ against log width", slope(widths.double(), means), -0.57, -0.43),
-        Check("‖mean of r_1 − (1 − η) r_0 − kinks‖ / ‖kinks‖, 100 networks of width 4096", kinks_off(), most=0.1),
-        Check("‖r_k‖² / (1 − η)^k ‖r_0‖², widths 512 and 8192, 3 seeds, k = 1 … 8, worst", bounded, most=1),
+        Check(
+            "slope of log ‖r_1 − (1 − η) r_0‖ against log width",
+            slope(widths.double(), means),
+            -0.57,
+            -0.43,
+        ),
+        Check(
+            "‖mean of r_1 − (1 − η) r_0 − kinks‖ / ‖kinks‖, 100 networks of width 4096",
+            kinks_off(),
+            most=0.1,
+        ),
+        Check(
+            "‖r_k‖² / (1 − η)^k ‖r_0‖², widths 512 and 8192, 3 seeds, k = 1 … 8, worst",
+            bounded,
+            most=1,
+        ),
         Check("K-FAC: ‖r_1 − (1 − η h_i) r_0‖ / ‖r_0‖, width 8192", by_leverage, most=0.02),
         Check("K-FAC: least h_i λ_max(XᵀX)", float(p.leverages.min() / p.bound), least=1),
-        Check("K-FAC: ‖r_8‖² / (1 − η/λ_max)^8 ‖r_0‖²", float(kfac[8].norm() ** 2 / kfac[0].norm() ** 2 / bound[8]), most=1),
-    ]  # fmt: skip
+        Check(
+            "K-FAC: ‖r_8‖² / (1 − η/λ_max)^8 ‖r_0‖²",
+            float(kfac[8].norm() ** 2 / kfac[0].norm() ** 2 / bound[8]),
+            most=1,
+        ),
+    ]
 
     def draw_runs(axes: Axes) -> None:
         for (m, lengths), colour in zip(runs.items(), style.PALETTE, strict=False):

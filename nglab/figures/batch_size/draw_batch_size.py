@@ -19,8 +19,8 @@ FORMATS = ("png", "pdf", "svg")
 GUIDE: dict[str, Any] = {"color": "0.75", "linewidth": 0.8, "zorder": 1}
 CAPTION = (
     "To a test loss of 1.1 × the smallest possible: median over seeds, a bar from least to greatest; nothing where the"
-    " median never is there.\nGrey: steps ∝ 1/M, examples all the same. Where nothing is known of the smallest loss, the"
-    " loss after as many examples."
+    " median never is there.\nGrey: steps ∝ 1/M, examples all the same. Where nothing is known of the smallest loss,"
+    " the loss after as many examples."
 )
 
 

@@ -23,8 +23,8 @@ MIDDLE = 100  # × the floor: below it the shade is dark and the number white
 CAPTION = (
     "Shade and number: SGD's test loss after {passes} passes ÷ the smallest possible one, median over {seeds} seeds;"
     " grey: diverged. Box: the best rate of each gain.\n"
-    "Dotted: the paper's rate. Dashed: best rate ∝ $g^{{-2(L-1)}}$, as F scales, through the boxes within the grid. Right: passes of NGD to"
-    " 1.1 × the floor; a line spans the seeds."
+    "Dotted: the paper's rate. Dashed: best rate ∝ $g^{{-2(L-1)}}$, as F scales, through the boxes within the grid."
+    " Right: passes of NGD to 1.1 × the floor; a line spans the seeds."
 )
 
 

@@ -72,7 +72,7 @@ def test_alpha_of_the_tridiagonal_pattern(layers, alpha):
 
 
 def test_the_pattern_is_that_of_the_blocks_that_are_kept(params):
-    """Of the N L unknowns: with S = diag(J_1 … J_L), the step Sᵀ(S Sᵀ)⁻¹ (Σ⁻¹ ⊗ I)(1 ⊗ r) solves (Sᵀ(Σ ⊗ I) S) δ = Sᵀ(1 ⊗ r)."""
+    """With S = diag(J_1 … J_L) the step solves (Sᵀ(Σ ⊗ I) S) δ = Sᵀ(1 ⊗ r)."""
     pattern = tridiagonal(3)
     linear, residual = Linear.at(NETWORK, params, X), randn(3, seed=2)
     delta = torch.cat([d.flatten() for d in by_pattern(pattern)(linear, residual)])

@@ -88,7 +88,7 @@ def test_what_is_trained() -> None:
 
 
 def test_wrong_settings_are_named() -> None:
-    with pytest.raises(InputError, match="panel.A.passes="):
+    with pytest.raises(InputError, match=r"panel\.A\.passes="):
         panels_of(compose(["panel.A.passes={60: -1}"], "batch_size"), BatchPanel)
 
 
