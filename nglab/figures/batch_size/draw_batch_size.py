@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from nglab.figures.over_seeds import in_words, over_seeds
 from nglab.figures.race.race_looks import Looks, legend_below, race_looks
@@ -16,11 +16,10 @@ from nglab.plotting import style
 from nglab.plotting.markdown import number, pipe_table
 
 FORMATS = ("png", "pdf", "svg")
-GUIDE: dict[str, Any] = {"color": "0.75", "linewidth": 0.8, "zorder": 1}
+GUIDE: dict[str, Any] = {"color": "0.88", "linewidth": 0.8, "zorder": 1}
 CAPTION = (
-    "To a test loss of 1.1 × the smallest possible: median over seeds, a bar from least to greatest; nothing where the"
-    " median never is there.\nGrey: steps ∝ 1/M, examples all the same. Where nothing is known of the smallest loss,"
-    " the loss after as many examples."
+    "To a test loss of 1.1 × the smallest possible: median over seeds, a bar from least to greatest;\n"
+    "nothing where the median never is there. Grey: steps ∝ 1/M, and as many examples at any M."
 )
 
 
@@ -73,7 +72,7 @@ def draw_batch_size(runs: pd.DataFrame, stem: Path) -> list[Path]:
             column[1].set_title(title, loc="left")
         label_batches(column, rows)
     axes[0, 0].set_ylabel("steps to the floor")
-    axes[1, 0].set_ylabel("examples to the floor")
+    axes[1, 0].set_ylabel("thousand examples to the floor")
     legend_below(figure, looks, CAPTION)
     return style.save(figure, stem, FORMATS)
 
@@ -82,7 +81,7 @@ def draw_needed(
     axes: Axes, rows: pd.DataFrame, column: str, looks: Looks, power: float | None
 ) -> None:
     """A line a method, where its median is finite; grey guides ∝ M^power."""
-    found = medians(rows, column)
+    found = medians(rows, column) / (1000 if column == "examples" else 1)
     for method in dict.fromkeys(rows.method):
         own = found.loc[method].sort_index()
         seen = own[np.isfinite(own["median"])]
@@ -101,6 +100,9 @@ def draw_needed(
         ):
             axes.plot(batches, start * batches**power, **GUIDE)
     axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def label_batches(column: Sequence[Axes], rows: pd.DataFrame) -> None:
