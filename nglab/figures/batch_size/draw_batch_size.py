@@ -72,7 +72,7 @@ def draw_batch_size(runs: pd.DataFrame, stem: Path) -> list[Path]:
             column[1].set_title(title, loc="left")
         label_batches(column, rows)
     axes[0, 0].set_ylabel("steps to the floor")
-    axes[1, 0].set_ylabel("thousand examples to the floor")
+    axes[1, 0].set_ylabel("10³ examples to the floor")
     legend_below(figure, looks, CAPTION)
     return style.save(figure, stem, FORMATS)
 
@@ -120,19 +120,14 @@ def to_markdown(runs: pd.DataFrame) -> str:
         found = {name: medians(own, name) for name in columns}
         for method, batch in found["steps"].index:
             seen = own[(own.method == method) & (own.batch_size == batch)]
-            at_floor = f"{np.isfinite(seen.steps).sum()} of {len(seen)}"
-            has_floor = seen.minimum_loss.notna().all()
-            rows.append(
-                {"panel": str(panel), "method": method, "M": str(batch)}
-                | {"steps to the floor": in_words(found["steps"].loc[(method, batch)])}
-                | {"examples to the floor": in_words(found["examples"].loc[(method, batch)])}
-                | {"seeds there": at_floor if has_floor else "–"}
-                | {
-                    "final test loss": number(
-                        found["final_test_loss"].loc[(method, batch), "median"]
-                    )
-                }
-            )
+            needed = {"steps to the floor": "–", "examples to the floor": "–", "seeds there": "–"}
+            if seen.minimum_loss.notna().all():
+                words = [in_words(found[name].loc[(method, batch)]) for name in columns[:2]]
+                there = f"{np.isfinite(seen.steps).sum()} of {len(seen)}"
+                needed = dict(zip(needed, [*words, there], strict=True))
+            loss = number(found["final_test_loss"].loc[(method, batch), "median"])
+            about = {"panel": str(panel), "method": method, "M": str(batch)}
+            rows.append(about | needed | {"final test loss": loss})
         for method, least in critical_batch(own).iterrows():
             critical.append(
                 {"panel": str(panel), "method": str(method)}
