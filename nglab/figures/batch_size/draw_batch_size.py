@@ -92,17 +92,20 @@ def draw_needed(
         bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 0, "zorder": 3}
         axes.errorbar(seen.index, seen["median"], ends, **looks[method], **bars)
     axes.set(xscale="log", yscale="log")
-    low, high = axes.get_ylim()
-    if power is not None:
-        batches = np.array(sorted(rows.batch_size.unique()), dtype=float)
-        for start in np.geomspace(
-            low * batches[0] ** -power / 1e2, high * batches[-1] ** -power * 1e2, 25
-        ):
-            axes.plot(batches, start * batches**power, **GUIDE)
-    axes.set_ylim(low, high)
+    if power is not None and np.isfinite(found["median"]).any():
+        draw_guides(axes, sorted(rows.batch_size.unique()), power)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
+
+
+def draw_guides(axes: Axes, batches: Sequence[int], power: float) -> None:
+    """Lines ∝ M^power all over the axes, whose limits stay."""
+    low, high = axes.get_ylim()
+    ends = np.array([batches[0], batches[-1]], dtype=float)
+    for start in np.geomspace(low * ends[0] ** -power / 100, high * ends[1] ** -power * 100, 25):
+        axes.plot(ends, start * ends**power, **GUIDE)
+    axes.set_ylim(low, high)
 
 
 def label_batches(column: Sequence[Axes], rows: pd.DataFrame) -> None:
