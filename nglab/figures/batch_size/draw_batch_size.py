@@ -92,7 +92,9 @@ def draw_needed(
         bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 0, "zorder": 3}
         axes.errorbar(seen.index, seen["median"], ends, **looks[method], **bars)
     axes.set(xscale="log", yscale="log")
-    if power is not None and np.isfinite(found["median"]).any():
+    if not np.isfinite(found["median"]).any():
+        axes.set_ylim(1, 10)
+    elif power is not None:
         draw_guides(axes, sorted(rows.batch_size.unique()), power)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
