@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from nglab.runs.ownership import finished, may_begin, take
 from nglab.settings.composing import explain, unforeseen
 from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
+from nglab.sweeps.objective import outcome_of
 from nglab.sweeps.shared_composing import as_given
 from nglab.sweeps.workers import at_a_job
 
@@ -82,7 +83,8 @@ class JobCallbacks(Callbacks):
         words = composed.hydra.overrides
         key = (*as_given(words.hydra), *as_given(words.task))
         if key not in self.checked:
-            self.checked[key] = check(composed)
+            with started_in(composed):
+                self.checked[key] = check(composed)
         config: Config = self.checked[key]
         return config
 
@@ -99,8 +101,8 @@ class JobCallbacks(Callbacks):
         may_begin(folder, settings, again=hydra.mode == RunMode.MULTIRUN)
         take(folder, settings)
 
-    def train(self, _: DictConfig) -> None:
-        """What Hydra calls its task: train the job in hand."""
+    def train(self, _: DictConfig) -> float:
+        """What Hydra calls its task: train the job in hand; what came out, for a sweeper."""
         from nglab.runs.run import run  # torch: seconds, and only here
 
         hydra, config = HydraConfig.get(), self.in_hand
@@ -111,6 +113,13 @@ class JobCallbacks(Callbacks):
                 log.info("%s: finished already", folder)
             else:
                 run(config, folder, concurrent=concurrent)
+            return outcome_of(folder)
+
+
+def started_in(composed: DictConfig) -> AbstractContextManager[None]:
+    """In the folder that the command was started in, whatever folder Hydra has changed to for its job."""
+    hydra = composed.hydra
+    return chdir(hydra.runtime.cwd) if hydra.job.chdir else nullcontext()
 
 
 def one_at_a_time(launcher: str) -> bool:
