@@ -37,7 +37,7 @@ KEYS = ["seed", "dtype", "device", "arch", "arch.widths", "arch.activation", "ar
         "arch._target_", "optimizer._target_", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "out",
         "hydra/launcher", "hydra.launcher.processes", "hydra.launcher.memory_gib", "hydra.launcher.cache_mib",
         "hydra.launcher.alone", "hydra.sweeper.max_batch_size", "hydra.job.name", "hydra.verbose", "hydra.mode",
-        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.nope"]  # fmt: skip
+        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.sweeper.n_trials", "hydra.nope"]  # fmt: skip
 VALUES = ["", "0", "1", "2", "-1", "1.5", "1e-8", "nan", "inf", "1e400", "9" * 30, "abc", "true", "null", "[]", "[1]",
           "[4,4]", "[[20],20]", "{}", "{a:1}", "${nope}", "${seed}", "${hydra:job.num}", "${now:%Y}", "0,1", "1,abc",
           "range(0,0)", "range(0,3)", "range(3)", "interval(0,1)", "glob(*)", "glob(x*)", "choice(1,2)", "choice()",

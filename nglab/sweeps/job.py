@@ -154,17 +154,20 @@ def sweep_job(
         compose = partial(composed, context, sweep, number, overrides)
         cfg = compose()
         folder = Path(cfg.hydra.runtime.output_dir)
-        same_launcher(sweep, cfg)
+        same_sweep(sweep, cfg)
         callbacks.jobs[key] = Job(number, tuple(overrides), callbacks.check(cfg), folder, compose)
     job: Job = callbacks.jobs[key]
     return job
 
 
-def same_launcher(sweep: DictConfig, job: DictConfig) -> None:
-    """InputError where a file that one job adds chooses a launcher: that is of the sweep."""
+def same_sweep(sweep: DictConfig, job: DictConfig) -> None:
+    """InputError where a file that one job adds chooses a launcher or a grid: they are of the sweep."""
     of_job, of_sweep = (cfg.hydra.runtime.choices["hydra/launcher"] for cfg in (job, sweep))
     right = f"hydra/launcher={of_sweep}, the sweep's; named on the command line it is that of all"
     demand(of_job == of_sweep, "hydra/launcher", of_job, right)
+    of_job, of_sweep = (cfg.hydra.sweeper for cfg in (job, sweep))
+    right = f"{of_sweep}, the sweep's; a file with a grid is no value of another grid"
+    demand(of_job == of_sweep, "hydra.sweeper", of_job, right)
 
 
 def composed(

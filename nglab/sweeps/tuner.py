@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from warnings import catch_warnings, simplefilter
 
+from annotated_types import Ge
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Seed = Annotated[int, Ge(0)] | None
 OPTIONS = {
     "n_trials": Count,
     "n_jobs": Count,
@@ -84,6 +86,7 @@ class Optuna(Sweeper):
             value_of(OPTIONS[key], value, f"hydra.sweeper.{key}")
         right = "a class of optuna.samplers, such as that of hydra/sweeper/sampler=tpe"
         demand(OmegaConf.is_dict(sampler) and "_target_" in sampler, SAMPLER, sampler, right)
+        value_of(Seed, sampler.get("seed"), f"{SAMPLER}.seed")
         self.n_trials, self.n_jobs, self.objective = n_trials, n_jobs, objective
         self.settings, self.storage, self.study_name = sampler, storage, study_name
         self.folders: list[Path] = []
@@ -116,7 +119,7 @@ class Optuna(Sweeper):
     def sampler(self, known: int = 0) -> "BaseSampler":
         """That of the settings; to go on with a study that has `known` trials one that draws others."""
         settings: Any = OmegaConf.to_container(self.settings, resolve=True)
-        if isinstance(settings.get("seed"), int):
+        if settings.get("seed") is not None:
             settings["seed"] += known
         try:
             with quiet():
