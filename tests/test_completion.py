@@ -34,7 +34,9 @@ CANDIDATES = {
 @pytest.fixture(autouse=True)
 def mine() -> None:
     Path("mine/arch").mkdir(parents=True)
-    Path("mine/arch/thin.yaml").write_text("{name: thin, widths: [5, 2, 5], activation: tanh, bias: true}")
+    Path("mine/arch/thin.yaml").write_text(
+        "{name: thin, widths: [5, 2, 5], activation: tanh, bias: true}"
+    )
 
 
 @pytest.mark.parametrize("line", CANDIDATES)
@@ -112,6 +114,8 @@ def test_fish(capsys: pytest.CaptureFixture[str]) -> None:
             f"source completion.fish; complete -C '{line}'"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "HOME": "."}
-        done = subprocess.run(["fish", "-c", program], text=True, capture_output=True, env=environment)
+        done = subprocess.run(
+            ["fish", "-c", program], text=True, capture_output=True, env=environment
+        )
         shown = {one.partition("\t")[0] for one in done.stdout.splitlines()}
         assert shown == {after.rpartition(" ")[2]}, line

@@ -29,7 +29,9 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
     """
     jobs: list[Job] = []
     folders: set[Path] = set()
-    for number, overrides in enumerate(expand(asked_for(cfg), context.config_loader, is_basic(cfg))):
+    for number, overrides in enumerate(
+        expand(asked_for(cfg), context.config_loader, is_basic(cfg))
+    ):
         job = sweep_job(context, cfg, number, overrides)
         if job.folder in folders:
             raise InputError(
@@ -69,9 +71,7 @@ def expand(
             raise InputError(f"{o.input_line}: no value; a sweep needs one or more")
         if o.is_interval_sweep() and basic:
             right = f"give values, such as {o.key_or_group}=1,2,3, or choose hydra/sweeper=optuna"
-            raise InputError(
-                f"{o.input_line}: Hydra's own sweeper draws from no interval; {right}"
-            )
+            raise InputError(f"{o.input_line}: Hydra's own sweeper draws from no interval; {right}")
     if basic or not any(map(is_numeric, parsed)):
         return split(parsed)
     return [job for end in (0, 1) for job in split([at_end(o, end) for o in parsed])]

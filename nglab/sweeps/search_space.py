@@ -41,7 +41,9 @@ class SearchSpace:
 
 def search_space(words: Sequence[str], loader: ConfigLoader) -> SearchSpace:
     """Of the overrides of a sweep, the later of two for one key; InputError where there is nothing to draw from."""
-    last = {o.get_key_element(): o for o in OverridesParser.create(loader).parse_overrides(list(words))}
+    last = {
+        o.get_key_element(): o for o in OverridesParser.create(loader).parse_overrides(list(words))
+    }
     return SearchSpace(
         {k: None if o.is_sweep_override() else o.get_value_element_as_str() for k, o in last.items()},
         {k: distribution(o) for k, o in last.items() if o.is_sweep_override()},
@@ -57,10 +59,13 @@ def distribution(override: Override) -> "BaseDistribution":
         if not is_numeric(override):
             return CategoricalDistribution(list(override.sweep_string_iterator()))
         low, high = ends(override)
-        numbers = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
+        whole = isinstance(low, int) and isinstance(high, int)
+        numbers: Any = IntDistribution if whole else FloatDistribution
         if override.is_range_sweep():
-            return numbers(low, high, step=abs(value.step))
-        return numbers(low, high, log="log" in value.tags)
+            drawn: BaseDistribution = numbers(low, high, step=abs(value.step))
+        else:
+            drawn = numbers(low, high, log="log" in value.tags)
+        return drawn
     except ValueError as error:
         raise InputError(f"{override.input_line}: {error}") from error
 

@@ -95,7 +95,7 @@ class Optuna(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Raises InputError, before any work, where a setting is wrong or there is nothing to choose."""
-        self.context, self.config = hydra_context, config
+        self.context, self.cfg = hydra_context, config
         demand_optuna()
         self.words = asked_for(config)
         self.space = search_space(self.words, hydra_context.config_loader)
@@ -103,7 +103,7 @@ class Optuna(Sweeper):
             such_as = "'optimizer.lr=tag(log,interval(1e-3,1))'"
             raise InputError(f"hydra/sweeper=optuna: nothing to choose; give a range, {such_as}")
         self.sampler()
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self.jobs_launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
@@ -132,7 +132,7 @@ class Optuna(Sweeper):
         """A new one, or the one of this name in the storage, which must be of the same sweep."""
         import optuna
 
-        name = self.study_name or str(self.config.hydra.sweep.dir)
+        name = self.study_name or str(self.cfg.hydra.sweep.dir)
         try:
             study = optuna.create_study(
                 storage=self.storage, study_name=name, sampler=None, load_if_exists=True
@@ -153,7 +153,7 @@ class Optuna(Sweeper):
         """The trials to launch next: those that a stopped command of this sweep left, then new ones."""
         from optuna.trial import TrialState
 
-        here = Path(self.config.hydra.sweep.dir).absolute()
+        here = Path(self.cfg.hydra.sweep.dir).absolute()
         left = [
             trial
             for trial in study.get_trials(states=(TrialState.RUNNING,))
@@ -170,17 +170,17 @@ class Optuna(Sweeper):
     def job(self, trial: "Trial | FrozenTrial") -> Job:
         """InputError where what was chosen does not go together."""
         words = self.space.overrides(trial.params)
-        return sweep_job(self.context, self.config, trial.number, words)
+        return sweep_job(self.context, self.cfg, trial.number, words)
 
     def launch(self, study: "Study", trials: "Sequence[Trial | FrozenTrial]") -> None:
         """Train them and tell what came out; raises what one of them raised, which is trained again the next time."""
         jobs = [self.job(trial) for trial in trials]
         for job in jobs:
             may_begin(job.folder, job.config.described(), again=True)
-        OmegaConf.save(self.config, Path(self.config.hydra.sweep.dir) / "multirun.yaml")
-        HydraConfig.instance().set_config(self.config)
+        OmegaConf.save(self.cfg, Path(self.cfg.hydra.sweep.dir) / "multirun.yaml")
+        HydraConfig.instance().set_config(self.cfg)
         with passing_on([job.folder for job in jobs]):
-            returns: Sequence[JobReturn] = self.launcher.launch(
+            returns: Sequence[JobReturn] = self.jobs_launcher.launch(
                 [list(job.overrides) for job in jobs], initial_job_idx=jobs[0].number
             )
         for job, done in zip(jobs, returns, strict=True):
@@ -195,8 +195,10 @@ class Optuna(Sweeper):
         words = self.space.chosen_overrides(best.params)
         chosen = OverridesParser.create().parse_overrides(words)
         values = {override.get_key_element(): override.value() for override in chosen}
-        with whole(Path(self.config.hydra.sweep.dir) / RESULTS) as partial:
-            OmegaConf.save({"name": "optuna", "best_params": values, "best_value": best.value}, partial)
+        with whole(Path(self.cfg.hydra.sweep.dir) / RESULTS) as partial:
+            OmegaConf.save(
+                {"name": "optuna", "best_params": values, "best_value": best.value}, partial
+            )
         without = [f"#{trial.number}" for trial in trials if math.isinf(trial.value or 0.0)]
         kind = "diverged" if self.objective.endswith("loss") else "diverged or short of the floor"
         log.info(

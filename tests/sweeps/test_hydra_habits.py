@@ -11,7 +11,12 @@ import nglab as ng
 from nglab import cli
 from nglab.runs.table import RunRecord, find_runs, read_run
 
-SMALL = ["data.train_examples=90", "data.test_examples=20", "optimizer.batch_size=20", "train.passes=1"]
+SMALL = [
+    "data.train_examples=90",
+    "data.test_examples=20",
+    "optimizer.batch_size=20",
+    "train.passes=1",
+]
 TINY = ["arch=mlp", "arch.widths=[5,4,3]", *SMALL]
 OURS = ["sequential", "stacked"]
 LAUNCHERS = [*OURS, "joblib", "submitit_local"]
@@ -156,4 +161,3 @@ def test_jobs_in_their_own_working_folders(launcher: str) -> None:
     assert [record.summary["status"] for record in runs("s")] == ["finished"] * 2
     there = [Path("s/0/made").exists(), Path("s/1/made").exists()]
     assert there == [launcher != "stacked"] * 2 and Path("made").exists() == (launcher == "stacked")
-

@@ -74,9 +74,15 @@ def test_trials_are_ordinary_runs_and_the_best_is_named(capsys: pytest.CaptureFi
     assert 0 < len(diverged) < 6
     left = OmegaConf.load("t/optimization_results.yaml")
     rate = records[best].config.optimizer.lr
-    assert left == {"name": "optuna", "best_params": {"optimizer.lr": rate}, "best_value": losses[best]}
+    assert left == {
+        "name": "optuna",
+        "best_params": {"optimizer.lr": rate},
+        "best_value": losses[best],
+    }
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last.startswith(f"best of 6 trials: final_test_loss {losses[best]:.4g} with optimizer.lr={rate}")
+    assert last.startswith(
+        f"best of 6 trials: final_test_loss {losses[best]:.4g} with optimizer.lr={rate}"
+    )
     assert last.endswith(f"{Path('t').absolute()}/{best}; diverged: {' '.join(diverged)}")
     assert cli.main(["list", "t"]) == cli.main(["collect", "t", "out=t.csv"]) == 0
     assert cli.main(["plot", "t", "out=pictures"]) == 0
@@ -88,7 +94,9 @@ def test_a_batch_is_trained_as_one_stack(trained: list[list[float]]) -> None:
     assert [len(stack) for stack in trained] == [4, 2]
     assert nglab(*batches, "out=alone") == 0
     assert rates("together") == rates("alone")
-    assert [r.summary["status"] for r in runs("together")] == [r.summary["status"] for r in runs("alone")]
+    assert [r.summary["status"] for r in runs("together")] == [
+        r.summary["status"] for r in runs("alone")
+    ]
 
 
 def test_the_sampler_learns(trained: list[list[float]]) -> None:
@@ -130,14 +138,21 @@ def test_a_folder_of_other_trials_is_refused_and_left(capsys: pytest.CaptureFixt
     assert nglab(RATE, "out=t") == 0
     before = {p: p.stat().st_mtime_ns for p in Path("t").rglob("*")}
     assert nglab(RATE, "hydra.sweeper.sampler.seed=1", "out=t") == 2
-    assert "0 holds a run already, of another configuration (optimizer.lr=" in capsys.readouterr().err
+    assert (
+        "0 holds a run already, of another configuration (optimizer.lr=" in capsys.readouterr().err
+    )
     assert {p: p.stat().st_mtime_ns for p in Path("t").rglob("*")} == before
 
 
 def test_a_study_in_a_database_is_gone_on_with(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = [RATE, "hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=mine", "out=t"]
+    kept = [
+        RATE,
+        "hydra.sweeper.storage=sqlite:///study.db",
+        "hydra.sweeper.study_name=mine",
+        "out=t",
+    ]
     original = run_module.run_together
 
     def interrupted(configs: list[Config], folders: list[Path], *rest: Any, **more: Any) -> Any:
@@ -177,7 +192,11 @@ def test_a_run_that_fails_ends_it_and_is_trained_again(monkeypatch: pytest.Monke
 
 def test_what_is_to_be_small_may_be_the_way_to_the_floor() -> None:
     words = ["train.passes=40", "train.eval_every_examples=40", "data.noise_variance=1"]
-    asked = ["optimizer.lr=0.01,0.1", "hydra.sweeper.n_trials=4", "hydra.sweeper.objective=examples_to_floor"]
+    asked = [
+        "optimizer.lr=0.01,0.1",
+        "hydra.sweeper.n_trials=4",
+        "hydra.sweeper.objective=examples_to_floor",
+    ]
     assert nglab(*words, *asked, "out=t") == 0
     reached = [record.summary["examples_to_floor"] or math.inf for record in runs("t")]
     assert OmegaConf.load("t/optimization_results.yaml").best_value == min(reached)
@@ -206,17 +225,24 @@ def test_every_kind_of_choice_in_a_file_and_on_the_command_line() -> None:
         "      optimizer/schedule: constant,cosine\n"
         "      seed: range(3,6)\n"
     )
-    words = ["--config-dir", "mine", "experiment=search", "optimizer.batch_size=int(interval(5,30))"]
+    words = [
+        "--config-dir",
+        "mine",
+        "experiment=search",
+        "optimizer.batch_size=int(interval(5,30))",
+    ]
     assert cli.main(["run", *[w for w in SMALL if "batch_size" not in w], *words, "out=t"]) == 0
     configs = [record.config for record in runs("t")]
-    assert all(1e-3 <= c.optimizer.lr <= 1e-1 and 5 <= c.optimizer.batch_size <= 30 for c in configs)
+    assert all(
+        1e-3 <= c.optimizer.lr <= 1e-1 and 5 <= c.optimizer.batch_size <= 30 for c in configs
+    )
     assert {c.optimizer.schedule.name for c in configs} <= {"constant", "cosine"}
     assert {c.seed for c in configs} <= {3, 4, 5} and len(configs) == 5
 
 
 DRAWN = {
     "a=x,y": ("CategoricalDistribution", {"choices": ("x", "y")}),
-    "a=choice(10,null,'b c')": ("CategoricalDistribution", {"choices": ("10", "null", "'b c'")}),
+    "a=10,null,'b c'": ("CategoricalDistribution", {"choices": ("10", "null", "'b c'")}),
     "a=range(1,5)": ("IntDistribution", {"low": 1, "high": 4, "step": 1, "log": False}),
     "a=range(6,0,-2)": ("IntDistribution", {"low": 2, "high": 6, "step": 2}),
     "a=range(0.5,2,0.5)": ("FloatDistribution", {"low": 0.5, "high": 1.5, "step": 0.5}),
@@ -284,6 +310,11 @@ def test_without_optuna_it_says_what_to_install(
     assert not list(Path.cwd().iterdir())
 
 
-def test_hydras_own_sweeper_says_who_draws_from_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hydras_own_sweeper_says_who_draws_from_intervals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert cli.main(["run", "-m", *SMALL, RATE]) == 2
-    assert "give values, such as optimizer.lr=1,2,3, or choose hydra/sweeper=optuna" in capsys.readouterr().err
+    assert (
+        "give values, such as optimizer.lr=1,2,3, or choose hydra/sweeper=optuna"
+        in capsys.readouterr().err
+    )
