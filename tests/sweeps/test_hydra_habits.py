@@ -18,9 +18,7 @@ SMALL = [
     "train.passes=1",
 ]
 TINY = ["arch=mlp", "arch.widths=[5,4,3]", *SMALL]
-OURS = ["sequential", "stacked"]
-LAUNCHERS = [*OURS, "joblib", "submitit_local"]
-every_launcher = pytest.mark.parametrize("launcher", LAUNCHERS)
+every_launcher = pytest.mark.parametrize("launcher", ["sequential", "stacked"])
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -31,16 +29,7 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nglab(launcher: str, *words: str) -> None:
-    """`nglab run`, with the launchers of others in a process of its own; it must end well."""
-    arguments = ["run", *words, f"hydra/launcher={launcher}"]
-    if launcher in OURS:
-        assert cli.main(arguments) == 0
-        return
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
-    package = str(Path(cli.__file__).parents[1])
-    done = subprocess.run([sys.executable, "-m", "nglab", *arguments], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": package})  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert cli.main(["run", *words, f"hydra/launcher={launcher}"]) == 0
 
 
 def runs(folder: str) -> list[RunRecord]:
@@ -101,6 +90,8 @@ EXPERIMENTS = {
     "init: {gain: 0.9}\noptimizer: {lr: 0.05}\n",
     "mine/experiment/grid.yaml": "# @package _global_\ndefaults: [override /optimizer: sgd]\n"
     "hydra: {sweeper: {params: {optimizer.lr: '0.05,0.1', seed: 'range(0,2)'}}}\n",
+    "mine/experiment/many.yaml": "# @package _global_\n"
+    "hydra: {mode: MULTIRUN, sweeper: {params: {optimizer.lr: '0.05,0.1'}}}\n",
     "mine/experiment/whole.yaml": "# @package _global_\ndefaults: [override /optimizer: sgd]\n"
     "hydra: {mode: MULTIRUN, sweeper: {params: {optimizer.lr: '0.05,0.1'}}}\n",
 }
@@ -161,3 +152,21 @@ def test_jobs_in_their_own_working_folders(launcher: str) -> None:
     assert [record.summary["status"] for record in runs("s")] == ["finished"] * 2
     there = [Path("s/0/made").exists(), Path("s/1/made").exists()]
     assert there == [launcher != "stacked"] * 2 and Path("made").exists() == (launcher == "stacked")
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_all_of_it_by_the_launchers_of_others(launcher: str) -> None:
+    """In processes of their own, where a job is composed and checked anew."""
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    write({**MINE, **EXPERIMENTS})
+    words = ["--config-dir", "mine", "arch=thin", "data=doubled", "optimizer=halved", *SMALL,
+             "+experiment=many", "hydra.job.chdir=true", "out=s", f"hydra/launcher={launcher}"]  # fmt: skip
+    package = str(Path(cli.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-m", "nglab", "run", *words], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": package})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = runs("s")
+    assert [record.config.optimizer.lr for record in records] == [0.05, 0.1]
+    for record in records:
+        assert record.summary["status"] == "finished" and record.config.optimizer.name == "halved"
+        assert (record.folder / "made").exists()
