@@ -38,9 +38,7 @@ from nglab.sweeps.search_space import search_space
 from nglab.sweeps.workers import passing_on
 
 if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial, Trial
+    import optuna
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ class Optuna(Sweeper):
         self.folders = [Path(trial.user_attrs["folder"]) for trial in complete(study)]
         self.conclude(study)
 
-    def sampler(self, known: int = 0) -> "BaseSampler":
+    def sampler(self, known: int = 0) -> "optuna.samplers.BaseSampler":
         """That of the settings; to go on with a study that has `known` trials one that draws others."""
         settings: Any = OmegaConf.to_container(self.settings, resolve=True)
         if settings.get("seed") is not None:
@@ -128,7 +126,7 @@ class Optuna(Sweeper):
             why = str(error.__cause__ or error).partition("\n")[0]
             raise InputError(f"{SAMPLER}: {settings['_target_']}: {why}") from error
 
-    def study(self) -> "Study":
+    def study(self) -> "optuna.Study":
         """A new one, or the one of this name in the storage, which must be of the same sweep."""
         import optuna
 
@@ -149,7 +147,7 @@ class Optuna(Sweeper):
         study.sampler = self.sampler(len(study.trials))
         return study
 
-    def batch(self, study: "Study") -> "Sequence[Trial | FrozenTrial]":
+    def batch(self, study: "optuna.Study") -> "Sequence[optuna.Trial | optuna.trial.FrozenTrial]":
         """The trials to launch next: those that a stopped command of this sweep left, then new ones."""
         from optuna.trial import TrialState
 
@@ -162,17 +160,19 @@ class Optuna(Sweeper):
         new = min(self.n_jobs, self.n_trials - len(complete(study)))
         return left[: self.n_jobs] or [self.ask(study) for _ in range(new)]
 
-    def ask(self, study: "Study") -> "Trial":
+    def ask(self, study: "optuna.Study") -> "optuna.Trial":
         trial = study.ask(dict(self.space.distributions))
         trial.set_user_attr("folder", str(self.job(trial).folder))
         return trial
 
-    def job(self, trial: "Trial | FrozenTrial") -> Job:
+    def job(self, trial: "optuna.Trial | optuna.trial.FrozenTrial") -> Job:
         """InputError where what was chosen does not go together."""
         words = self.space.overrides(trial.params)
         return sweep_job(self.context, self.cfg, trial.number, words)
 
-    def launch(self, study: "Study", trials: "Sequence[Trial | FrozenTrial]") -> None:
+    def launch(
+        self, study: "optuna.Study", trials: "Sequence[optuna.Trial | optuna.trial.FrozenTrial]"
+    ) -> None:
         """Train them and tell what came out; raises what one of them raised, which is trained again the next time."""
         jobs = [self.job(trial) for trial in trials]
         for job in jobs:
@@ -189,7 +189,7 @@ class Optuna(Sweeper):
         for done in returns:
             _ = done.return_value
 
-    def conclude(self, study: "Study") -> None:
+    def conclude(self, study: "optuna.Study") -> None:
         """Name the best trial, and those without an outcome; leave the best in a file."""
         best, trials = study.best_trial, complete(study)
         words = self.space.chosen_overrides(best.params)
@@ -224,14 +224,16 @@ def demand_optuna() -> None:
         raise InputError(f"hydra/sweeper=optuna: Optuna is not installed: {right}") from error
 
 
-def complete(study: "Study") -> "list[FrozenTrial]":
+def complete(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     """The trials whose outcome has been told, in their order."""
     from optuna.trial import TrialState
 
     return study.get_trials(states=(TrialState.COMPLETE,))
 
 
-def consecutive(trials: "Sequence[Trial | FrozenTrial]") -> "Iterator[list[Trial | FrozenTrial]]":
+def consecutive(
+    trials: "Sequence[optuna.Trial | optuna.trial.FrozenTrial]",
+) -> "Iterator[list[optuna.Trial | optuna.trial.FrozenTrial]]":
     """In parts whose numbers follow one another, as launchers number jobs: others may share the study."""
     for _, part in groupby(enumerate(trials), lambda pair: pair[1].number - pair[0]):
         yield [trial for _, trial in part]
