@@ -1,6 +1,8 @@
 """`hydra/sweeper=optuna`: what it chooses, by which launcher, how it goes on, and what it refuses."""
 
 import math
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,52 @@ def test_what_is_to_be_small_may_be_the_way_to_the_floor() -> None:
     assert nglab(*words, *asked, "out=t") == 0
     reached = [record.summary["examples_to_floor"] or math.inf for record in runs("t")]
     assert OmegaConf.load("t/optimization_results.yaml").best_value == min(reached)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_every_sampler_chooses_without_a_word(
+    sampler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "hydra.sweeper.n_trials=7",
+        "hydra.sweeper.n_jobs=2",
+        f"hydra/sweeper/sampler={sampler}",
+    ]
+    assert nglab(*words, RATE, "init.gain=interval(0.8,1.2)", "out=t") == 0
+    assert len(set(rates("t"))) == 7 and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "batch", [["hydra.sweeper.n_jobs=1"], ["hydra.sweeper.n_jobs=4", "hydra/launcher=stacked"]]
+)
+def test_it_finds_the_rate_of_sgd_on_the_square_network(batch: list[str]) -> None:
+    """Within a step of Figure 1's grid of factors of 2, whose best is 0.04; 0.08 diverges."""
+    words = [
+        "-m",
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=12",
+        "hydra.sweeper.sampler.seed=1",
+        *batch,
+    ]
+    rate = "optimizer.lr=tag(log,interval(1e-3,1))"
+    assert cli.main(["run", *words, "arch=square", "optimizer=sgd", rate, "out=t"]) == 0
+    assert 0.02 < OmegaConf.load("t/optimization_results.yaml").best_params["optimizer.lr"] < 0.08
+    assert "diverged" in {record.summary["status"] for record in runs("t")}
+
+
+def test_a_batch_beside_one_another() -> None:
+    """By joblib, in processes; the same command again trains nothing."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    two = ["hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2"]
+    words = [*TUNED, *SMALL, RATE, *two, "out=t", "hydra/launcher=joblib"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    command = [sys.executable, "-m", "nglab", "run", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(record.summary["concurrent"] for record in runs("t"))
+    before = {p: p.stat().st_mtime_ns for p in Path("t").glob("[01]/**/*")}
+    assert cli.main(["run", *words]) == 0
+    assert {p: p.stat().st_mtime_ns for p in Path("t").glob("[01]/**/*")} == before
 
 
 def test_a_program_gets_the_trials() -> None:
