@@ -116,12 +116,6 @@ class JobCallbacks(Callbacks):
             return outcome_of(folder)
 
 
-def started_in(composed: DictConfig) -> AbstractContextManager[None]:
-    """In the folder that the command was started in, whatever folder Hydra has changed to for its job."""
-    hydra = composed.hydra
-    return chdir(hydra.runtime.cwd) if hydra.job.chdir else nullcontext()
-
-
 def one_at_a_time(launcher: str) -> bool:
     """Whether the jobs of a sweep run in this process, none beside another."""
     return launcher in HERE or launcher.endswith("BasicLauncher")
@@ -197,3 +191,9 @@ def job_folder(cfg: DictConfig, number: int | None) -> Path:
     with read_write(settings):
         settings.runtime.output_dir = str(folder)
     return folder
+
+
+def started_in(composed: DictConfig) -> AbstractContextManager[None]:
+    """In the folder that the command was started in, whatever folder Hydra has changed to for its job."""
+    hydra = composed.hydra
+    return chdir(hydra.runtime.cwd) if hydra.job.chdir else nullcontext()

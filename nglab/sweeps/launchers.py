@@ -21,7 +21,7 @@ from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
 from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
-from nglab.sweeps.objective import outcome_of
+from nglab.sweeps.objective import with_outcome
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Sequential(Launcher):
             for members, results in zip(groups, self.run_all(groups), strict=True):
                 for job, result in zip(members, results, strict=True):
                     returns[job.number - initial_job_idx] = result
-            return [with_outcome(*pair) for pair in zip(returns.values(), jobs, strict=True)]
+            return [with_outcome(returns[i], job.folder) for i, job in enumerate(jobs)]
 
     def log_of_the_sweep(self) -> None:
         """Log to the terminal: each job's own log replaces this one."""
@@ -199,13 +199,6 @@ def failed(error: Exception) -> JobReturn:
 def done() -> JobReturn:
     result = JobReturn(status=JobStatus.COMPLETED)
     result.return_value = None
-    return result
-
-
-def with_outcome(result: JobReturn, job: Job) -> JobReturn:
-    """As a job of its own returns it."""
-    if result.status == JobStatus.COMPLETED:
-        result.return_value = outcome_of(job.folder)
     return result
 
 

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import Literal
 
+from hydra.core.utils import JobReturn, JobStatus
+
 from nglab.runs.table import read_summary
 
 Objective = Literal["final_test_loss", "best_test_loss", "examples_to_floor", "seconds_to_floor"]
@@ -15,3 +17,10 @@ def outcome_of(folder: Path, objective: Objective = "final_test_loss") -> float:
     summary = read_summary(folder)
     value = summary.get(objective)
     return math.inf if summary["status"] == "diverged" or value is None else float(value)
+
+
+def with_outcome(result: JobReturn, folder: Path) -> JobReturn:
+    """What a launcher returns of the job in `folder`: where it has not failed, the outcome."""
+    if result.status == JobStatus.COMPLETED:
+        result.return_value = outcome_of(folder)
+    return result
