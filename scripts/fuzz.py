@@ -44,7 +44,7 @@ VALUES = ["", "0", "1", "2", "-1", "1.5", "1e-8", "nan", "inf", "1e400", "9" * 3
           "a=b", "été/#", "'x y'", "\"", "(", "\\", "x" * 300, ".", "..", "/proc/x", "/dev/full", "file", "link", "new",
           "runs/0", "runs/1", "runs/stopped", "sweep", "???", "sgd", "ngd", "sgd,ngd", "square", "teacher", "cosine",
           "line", "pi", "relu", "float32", "cpu", "cuda:7", "stacked", "sequential", "MULTIRUN",
-          "mine.Nope"]  # fmt: skip
+          "optuna", "mine.Nope"]  # fmt: skip
 FLAGS = [["-m"], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "nope"], ["--resolve"], ["--info"], ["--help"],
          ["--info", "config"], ["--config-dir", "nosuch"], ["--config-dir", "mine"], ["--config-name", "nosuch"],
          ["-p", "nope"], ["--hydra-help"], ["-c"], ["--nope"], ["-sc", "query=bash"]]  # fmt: skip
