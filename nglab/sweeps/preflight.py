@@ -9,11 +9,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
 from nglab.runs.device import check_device
 from nglab.runs.outputs import check_folder
+from nglab.settings.messages import demand
 from nglab.sweeps.job import Job, one_at_a_time, sweep_job
 from nglab.sweeps.search_space import at_end, is_numeric
 from nglab.sweeps.shared_composing import as_given
@@ -48,6 +49,8 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
 def asked_for(cfg: DictConfig) -> list[str]:
     """The overrides of a sweep: those of its files, then those of the command line."""
     params = cfg.hydra.sweeper.get("params") or {}
+    right = "a mapping of keys to values, such as {seed: '0,1'}"
+    demand(OmegaConf.is_dict(params) or params == {}, "hydra.sweeper.params", params, right)
     words = [f"{key}={value}" for key, value in params.items()]
     return [*words, *as_given(cfg.hydra.overrides.task)]
 

@@ -1,7 +1,8 @@
 """A study of Optuna's, which is not installed with nglab: its sampler, where it is kept, its trials by their state."""
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from warnings import catch_warnings, filterwarnings
@@ -58,10 +59,8 @@ def open_study(
     `sweep`: the words of which the study is. Raises InputError where the storage cannot be opened, or what it holds
     under this name is of other words.
     """
-    import optuna
-
     try:
-        study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+        study = made_or_found(storage, name)
     except Exception as error:  # of whatever database
         why = str(error).partition("\n")[0]
         raise InputError(
@@ -73,6 +72,18 @@ def open_study(
     study.set_user_attr("sweep", list(sweep))
     study.sampler = sampler_of(settings, len(study.trials))
     return study
+
+
+def made_or_found(storage: str | None, name: str) -> "Study":
+    """Of two processes that make one database at the same time, one has to come again."""
+    import optuna
+    from sqlalchemy.exc import IntegrityError, OperationalError
+
+    for pause in (0.5, 1.5):
+        with suppress(IntegrityError, OperationalError):
+            return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+        time.sleep(pause)
+    return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
 
 
 def complete(study: "Study") -> "list[FrozenTrial]":

@@ -320,6 +320,7 @@ REFUSED = {
     f"{RATE} hydra.sweeper.n_trials=0": "hydra.sweeper.n_trials=0: must be a whole number, 1 or more",
     f"{RATE} hydra.sweeper.n_jobs=1.5": "hydra.sweeper.n_jobs=1.5: must be a whole number, 1 or more",
     f"{RATE} hydra.sweeper.objective=loss": "hydra.sweeper.objective=loss: must be one of final_test_loss, ",
+    f"{RATE} hydra.sweeper.params=x": "hydra.sweeper.params=x: must be a mapping of keys to values",
     f"{RATE} hydra.sweeper.sampler=null": "hydra.sweeper.sampler=None: must be a class of optuna.samplers",
     f"{RATE} hydra.sweeper.sampler.seed=x": "hydra.sweeper.sampler.seed=x: must be a whole number, 0 or more or null",
     f"{RATE} +hydra.sweeper.sampler.sede=1": "hydra.sweeper.sampler: optuna.samplers.TPESampler: ",
