@@ -37,14 +37,14 @@ KEYS = ["seed", "dtype", "device", "arch", "arch.widths", "arch.activation", "ar
         "arch._target_", "optimizer._target_", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "out",
         "hydra/launcher", "hydra.launcher.processes", "hydra.launcher.memory_gib", "hydra.launcher.cache_mib",
         "hydra.launcher.alone", "hydra.sweeper.max_batch_size", "hydra.job.name", "hydra.verbose", "hydra.mode",
-        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.nope"]  # fmt: skip
+        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.sweeper.n_trials", "hydra.nope"]  # fmt: skip
 VALUES = ["", "0", "1", "2", "-1", "1.5", "1e-8", "nan", "inf", "1e400", "9" * 30, "abc", "true", "null", "[]", "[1]",
           "[4,4]", "[[20],20]", "{}", "{a:1}", "${nope}", "${seed}", "${hydra:job.num}", "${now:%Y}", "0,1", "1,abc",
           "range(0,0)", "range(0,3)", "range(3)", "interval(0,1)", "glob(*)", "glob(x*)", "choice(1,2)", "choice()",
           "a=b", "été/#", "'x y'", "\"", "(", "\\", "x" * 300, ".", "..", "/proc/x", "/dev/full", "file", "link", "new",
           "runs/0", "runs/1", "runs/stopped", "sweep", "???", "sgd", "ngd", "sgd,ngd", "square", "teacher", "cosine",
           "line", "csv", "lr<0.5", "status=finished", "pi", "relu", "float32", "cpu", "cuda:7", "stacked", "sequential",
-          "MULTIRUN", "mine.Nope"]  # fmt: skip
+          "MULTIRUN", "optuna", "mine.Nope"]  # fmt: skip
 FLAGS = [["-m"], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "nope"], ["--resolve"], ["--info"], ["--help"],
          ["--info", "config"], ["--config-dir", "nosuch"], ["--config-dir", "mine"], ["--config-name", "nosuch"],
          ["-p", "nope"], ["--hydra-help"], ["-c"], ["--nope"], ["-sc", "query=bash"]]  # fmt: skip

@@ -43,6 +43,7 @@ def standing(fuzz: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
     (folder / "mine" / "experiment").mkdir()
     for name, text in EXPERIMENTS.items():
         (folder / "mine" / "experiment" / f"{name}.yaml").write_text(HEAD + text)
+    shutil.copytree(folder / "mine" / "experiment", folder / "mine" / "setting")
     return folder
 
 
@@ -122,8 +123,9 @@ REFUSED = {
     f"run -m {TINY} optimizer.lr=${{nope}} seed=0,1": "optimizer.lr: Interpolation key 'nope' not found",
     "run --config-dir nosuch": "--config-dir=nosuch: there is no such folder",
     "run --resolve": "--resolve: only with --cfg or --help",
-    f"run {TINY} --config-dir mine experiment=plain": "to add it, +experiment=plain",
-    f"run {TINY} experiment=x": "experiment: no such key",
+    f"run {TINY} --config-dir mine setting=plain": "to add it, +setting=plain",
+    f"run {TINY} experiment=x": "experiment=x: no such option; there are rates",
+    f"run -m {TINY} --config-dir mine experiment=plain,params": "hydra.sweeper=",
     f"run {TINY} preset=smoke": "preset: no such key",
     f"run {TINY} hydra.verbose=1.5": "Hydra refuses the command line: AssertionError",
     f"run {TINY} optimizer/schedule=[4,4]": "Hydra refuses the command line: TypeError",

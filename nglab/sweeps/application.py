@@ -191,7 +191,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
         with passing_on([job.folder for job in jobs]):
             sweeper.sweep(arguments=task_overrides)
         callbacks.on_multirun_end(config=cfg, config_name=name)
-    return [job.folder for job in jobs]
+    return getattr(sweeper, "folders", [job.folder for job in jobs])
 
 
 def rerun(args: Namespace) -> list[Path]:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from nglab.runs.ownership import finished, may_begin, take
 from nglab.settings.composing import explain, unforeseen
 from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
+from nglab.sweeps.objective import outcome_of
 from nglab.sweeps.shared_composing import as_given
 from nglab.sweeps.workers import at_a_job
 
@@ -82,7 +83,8 @@ class JobCallbacks(Callbacks):
         words = composed.hydra.overrides
         key = (*as_given(words.hydra), *as_given(words.task))
         if key not in self.checked:
-            self.checked[key] = check(composed)
+            with started_in(composed):
+                self.checked[key] = check(composed)
         config: Config = self.checked[key]
         return config
 
@@ -99,8 +101,8 @@ class JobCallbacks(Callbacks):
         may_begin(folder, settings, again=hydra.mode == RunMode.MULTIRUN)
         take(folder, settings)
 
-    def train(self, _: DictConfig) -> None:
-        """What Hydra calls its task: train the job in hand."""
+    def train(self, _: DictConfig) -> float:
+        """What Hydra calls its task: train the job in hand; what came out, for a sweeper."""
         from nglab.runs.run import run  # torch: seconds, and only here
 
         hydra, config = HydraConfig.get(), self.in_hand
@@ -111,6 +113,7 @@ class JobCallbacks(Callbacks):
                 log.info("%s: finished already", folder)
             else:
                 run(config, folder, concurrent=concurrent)
+            return outcome_of(folder)
 
 
 def one_at_a_time(launcher: str) -> bool:
@@ -145,17 +148,20 @@ def sweep_job(
         compose = partial(composed, context, sweep, number, overrides)
         cfg = compose()
         folder = Path(cfg.hydra.runtime.output_dir)
-        same_launcher(sweep, cfg)
+        same_sweep(sweep, cfg)
         callbacks.jobs[key] = Job(number, tuple(overrides), callbacks.check(cfg), folder, compose)
     job: Job = callbacks.jobs[key]
     return job
 
 
-def same_launcher(sweep: DictConfig, job: DictConfig) -> None:
-    """InputError where a file that one job adds chooses a launcher: that is of the sweep."""
+def same_sweep(sweep: DictConfig, job: DictConfig) -> None:
+    """InputError where a file that one job adds chooses a launcher or a grid: they are of the sweep."""
     of_job, of_sweep = (cfg.hydra.runtime.choices["hydra/launcher"] for cfg in (job, sweep))
     right = f"hydra/launcher={of_sweep}, the sweep's; named on the command line it is that of all"
     demand(of_job == of_sweep, "hydra/launcher", of_job, right)
+    of_job, of_sweep = (cfg.hydra.sweeper for cfg in (job, sweep))
+    right = f"{of_sweep}, the sweep's; a file with a grid is no value of another grid"
+    demand(of_job == of_sweep, "hydra.sweeper", of_job, right)
 
 
 def composed(
@@ -185,3 +191,9 @@ def job_folder(cfg: DictConfig, number: int | None) -> Path:
     with read_write(settings):
         settings.runtime.output_dir = str(folder)
     return folder
+
+
+def started_in(composed: DictConfig) -> AbstractContextManager[None]:
+    """In the folder that the command was started in, whatever folder Hydra has changed to for its job."""
+    hydra = composed.hydra
+    return chdir(hydra.runtime.cwd) if hydra.job.chdir else nullcontext()

@@ -21,6 +21,7 @@ from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
 from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
+from nglab.sweeps.objective import with_outcome
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,10 @@ class Sequential(Launcher):
             if len(left) < len(jobs):
                 log.info("%d of %d jobs are finished already", len(jobs) - len(left), len(jobs))
             groups = self.groups(left)
-            for jobs, results in zip(groups, self.run_all(groups), strict=True):
-                for job, result in zip(jobs, results, strict=True):
+            for members, results in zip(groups, self.run_all(groups), strict=True):
+                for job, result in zip(members, results, strict=True):
                     returns[job.number - initial_job_idx] = result
-        return list(returns.values())
+            return [with_outcome(returns[i], job.folder) for i, job in enumerate(jobs)]
 
     def log_of_the_sweep(self) -> None:
         """Log to the terminal: each job's own log replaces this one."""
