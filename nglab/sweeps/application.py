@@ -28,7 +28,7 @@ from nglab.errors import InputError
 from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain, unforeseen
-from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
+from nglab.sweeps.job import JobCallbacks, RunFailed, job_folder
 from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 from nglab.sweeps.workers import passing_on
@@ -184,8 +184,7 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     place.mkdir(parents=True, exist_ok=True)
     with alone_in(place):
         for job in jobs:
-            again = cfg.hydra.launcher._target_ in HERE
-            may_begin(job.folder, job.config.described(), again)
+            may_begin(job.folder, job.config.described(), again=True)
         callbacks.on_multirun_start(config=cfg, config_name=name)
         task_overrides = as_given(cfg.hydra.overrides.task)
         with passing_on([job.folder for job in jobs]):

@@ -1,0 +1,273 @@
+"""Stacks as jobs of a cluster, by submitit: each is one job of Slurm's, which goes back into the queue when it is stopped.
+
+Below `.submitit` in the sweep's folder lie what the stacks are given, what they bring, and their logs. The command waits
+for them. It may end before they do: the same command finds those that are still in the queue.
+"""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn
+
+from nglab.errors import InputError
+from nglab.runs.folder import write_json
+from nglab.runs.progress import Progress
+from nglab.runs.table import read_columns
+from nglab.settings.fields import Count, Options, Positive, setting
+from nglab.sweeps.job import Job, RunFailed
+from nglab.sweeps.outcomes import failed, name_failure
+
+if TYPE_CHECKING:
+    import submitit
+
+log = logging.getLogger(__name__)
+
+PLACE, NOTES = ".submitit", "stacks.json"
+"""In the sweep's folder: what is submitit's, and in it which folders each job of the cluster has to do with."""
+
+PATIENCE_SECONDS = 5.0
+"""A job that is not in the queue has so long to show its result: folders that nodes share lag."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two looks at the queue."""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What each stack asks of Slurm; null leaves it to the cluster."""
+
+    partition: str | None = setting("the queue")
+    timeout_min: Count = setting("time limit; a stack that is not done goes on in the next job", unit="minutes")  # fmt: skip
+    cpus_per_task: Count = setting("cores a stack, and as many threads")
+    gpus_per_node: Count | None = setting("GPUs a stack")
+    mem_gb: Positive | None = setting("memory a stack", unit="GB")
+    account: str | None = setting("who is charged")
+    qos: str | None = setting("quality of service")
+    constraint: str | None = setting("features that the node must have")
+    signal_delay_s: Count = setting("how long before the time limit the state is saved", unit="s")
+    max_num_timeout: Count = setting("how often a stack may go on in the next job")
+    setup: tuple[str, ...] | None = setting("lines of shell that come first, such as module load")
+    additional_parameters: Options | None = setting("any other option of sbatch, by its name")
+
+    def parameters(self, at_most: int | None) -> dict[str, Any]:
+        """By submitit's names; `at_most` so many stacks at a time."""
+        return {
+            "name": "nglab",
+            "timeout_min": self.timeout_min,
+            "cpus_per_task": self.cpus_per_task,
+            "gpus_per_node": self.gpus_per_node,
+            "mem_gb": self.mem_gb,
+            "slurm_partition": self.partition,
+            "slurm_account": self.account,
+            "slurm_qos": self.qos,
+            "slurm_constraint": self.constraint,
+            "slurm_signal_delay_s": self.signal_delay_s,
+            "slurm_setup": list(self.setup) if self.setup else None,
+            "slurm_additional_parameters": {"requeue": True, **(self.additional_parameters or {})},
+            "slurm_array_parallelism": at_most,
+            "slurm_srun_args": [f"--cpus-per-task={self.cpus_per_task}"],  # srun inherits it no longer
+        }
+
+
+@dataclass
+class Submitted:
+    """A stack that the cluster has: its job there, the folders of its runs, and those jobs of this sweep among them."""
+
+    job: "submitit.Job[list[JobReturn]]"
+    folders: Sequence[str]
+    jobs: list[Job]
+    steps: int
+    state: str = "PENDING"
+    missed_at: float | None = None
+    results: list[JobReturn] | None = None
+
+    def look(self, states: Mapping[str, str]) -> None:
+        """Take its results where they have come; where it is in no queue and brings none, it has failed."""
+        if self.job.paths.result_pickle.name in os.listdir(self.job.paths.folder):
+            self.take()
+        elif self.job.job_id in states:
+            self.state, self.missed_at = states[self.job.job_id], None
+        elif self.missed_at is None:
+            self.missed_at = time.monotonic()
+        elif time.monotonic() - self.missed_at > PATIENCE_SECONDS:
+            self.lose()
+        for job, result in zip(self.jobs, self.results or [], strict=False):
+            name_failure(job.number, job.folder, result)
+
+    def take(self) -> None:
+        from submitit.core.utils import UncompletedJobError
+
+        try:
+            brought = dict(zip(self.folders, self.job.result(), strict=True))
+        except UncompletedJobError:
+            return self.lose()
+        self.results = [brought[str(job.folder)] for job in self.jobs]
+
+    def lose(self) -> None:
+        error = RunFailed(
+            f"the cluster's job {self.job.job_id} ended without a result: its log is"
+            f" {self.job.paths.stderr}: the same again goes on"
+        )
+        self.results = [failed(error, job.overrides) for job in self.jobs]
+
+    def steps_taken(self) -> int:
+        """As the rows say of the first of its runs that goes on."""
+        for job in self.jobs if self.results is None else []:
+            if not (job.folder / "summary.json").exists():
+                with suppress(InputError):  # not begun
+                    return int(max(read_columns(job.folder / "metrics.csv")["step"], default=0))
+                return 0
+        return self.steps
+
+
+class Cluster:
+    """Where stacks are handed over to: Slurm, or submitit's stand-in for it on this machine (`submitit_local`)."""
+
+    def __init__(self, on: str, asks: Slurm, at_most: int | None) -> None:
+        self.on, self.asks, self.at_most = on, asks, at_most
+        self.has: list[Submitted] = []  # of the sweep in hand, in the order of its groups
+        check_tools(on)
+
+    def under_way(self, jobs: Sequence[Job], sweep: Path) -> list[list[Job]]:
+        """Those of `jobs` that an earlier command has handed over and that are still in the queue, stack by stack."""
+        self.has = []
+        notes = noted(sweep) if self.on == "slurm" and jobs else {}
+        there = {str(job.folder): job for job in jobs}
+        states = queue() if notes else {}
+        for number, folders in notes.items():
+            if number in states and (asked := [there[one] for one in folders if one in there]):
+                from submitit import SlurmJob
+
+                job: Any = SlurmJob(sweep / PLACE / "%j", number)
+                self.has.append(Submitted(job, folders, asked, steps_in(asked[0])))
+        return [stack.jobs for stack in self.has]
+
+    def hand_over(
+        self, groups: Sequence[Sequence[Job]], work: Sequence[Callable[[], Any]], sweep: Path
+    ) -> None:
+        """Each group a job of the cluster, which does its `work`."""
+        import submitit
+
+        cluster = self.on.removeprefix("submitit_")
+        more = {f"{cluster}_max_num_timeout": self.asks.max_num_timeout}
+        executor = submitit.AutoExecutor(sweep / PLACE / "%j", cluster=cluster, **more)
+        executor.update_parameters(**self.asks.parameters(self.at_most))
+        with as_input_error(sweep):
+            handed = executor.submit_array(work)
+        new = [
+            Submitted(job, [str(one.folder) for one in jobs], list(jobs), steps_in(jobs[0]))
+            for job, jobs in zip(handed, groups, strict=True)
+        ]
+        self.has += new
+        notes = noted(sweep) | {stack.job.job_id: list(stack.folders) for stack in new}
+        write_json(sweep / PLACE / NOTES, notes)
+        log.info("%d stacks handed to %s; their logs: %s", len(new), self.on, sweep / PLACE)
+
+    def results(self) -> list[list[JobReturn]]:
+        """What the stacks bring, when all have; meanwhile how far they are, in a line."""
+        begun = time.monotonic()
+        try:
+            with Progress(sum(stack.steps for stack in self.has), None) as shown:
+                while left := [stack for stack in self.has if stack.results is None]:
+                    self.look_at(left)
+                    shown.update(sum(stack.steps_taken() for stack in self.has), self.in_words())
+                    if any(stack.results is None for stack in left):
+                        past = time.monotonic() - begun
+                        time.sleep(min(LONGEST_PAUSE, max(1, past / 20)))
+        except KeyboardInterrupt:
+            self.say_what_stays()
+            raise
+        return [stack.results or [] for stack in self.has]
+
+    def look_at(self, stacks: Sequence[Submitted]) -> None:
+        try:
+            states = self.states(stacks)
+        except InputError:  # the controller may be away for a while
+            states = {stack.job.job_id: stack.state for stack in stacks}
+        for stack in stacks:
+            stack.look(states)
+
+    def states(self, stacks: Sequence[Submitted]) -> Mapping[str, str]:
+        """What the cluster has not done with."""
+        if self.on == "slurm":
+            return queue()
+        return {stack.job.job_id: "RUNNING" for stack in stacks if not stack.job.done()}
+
+    def in_words(self) -> str:
+        states = ["" if stack.results is not None else stack.state for stack in self.has]
+        running, over = states.count("RUNNING"), states.count("")
+        waiting = len(states) - running - over
+        return f"{over} of {len(states)} stacks over, {running} running, {waiting} waiting"
+
+    def say_what_stays(self) -> None:
+        if self.on == "slurm":
+            left = {s.job.job_id.partition("_")[0] for s in self.has if s.results is None}
+            log.info(
+                "the stacks stay in the queue: the same command again waits for them;"
+                " scancel %s takes them out", " ".join(sorted(left)),
+            )  # fmt: skip
+
+
+def check_tools(on: str) -> None:
+    """InputError where what it takes is not on this machine."""
+    key = f"hydra.launcher.on={on}"
+    if find_spec("submitit") is None:
+        raise InputError(f"{key}: needs submitit: pip install 'nglab[launchers]'")
+    missing = [name for name in ("sbatch", "srun", "squeue") if not shutil.which(name)]
+    if on == "slurm" and missing:
+        raise InputError(
+            f"{key}: this machine has no {', '.join(missing)}: start the sweep where Slurm's"
+            " commands are, or leave it local"
+        )
+
+
+def queue() -> dict[str, str]:
+    """This user's jobs that Slurm has not done with: "17" or, of an array, "17_3", and the state. Needs no accounting.
+
+    InputError where Slurm does not answer.
+    """
+    command = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        what = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
+        raise InputError(f"hydra.launcher.on=slurm: Slurm does not answer: {what}") from error
+    return dict(line.split("|") for line in said.stdout.split())
+
+
+def noted(sweep: Path) -> dict[str, list[str]]:
+    """The cluster's jobs that this sweep has handed over, and the folders of their runs."""
+    file = sweep / PLACE / NOTES
+    found: dict[str, list[str]] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def steps_in(job: Job) -> int:
+    from nglab.data.batches import steps_of  # torch
+
+    config = job.config
+    return steps_of(config.train.passes, config.data.train_examples, config.optimizer.batch_size)
+
+
+@contextmanager
+def as_input_error(sweep: Path) -> Iterator[None]:
+    """What sbatch refuses is wrong input, after which nothing of it lies about."""
+    from submitit.core.utils import FailedJobError
+
+    try:
+        yield
+    except FailedJobError as error:
+        if not noted(sweep):
+            shutil.rmtree(sweep / PLACE, ignore_errors=True)
+        what = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"hydra.launcher.slurm: refused by the cluster: {what}") from error
