@@ -15,11 +15,13 @@ import pytest
 from pytest import approx
 
 from nglab import cli
+from nglab.errors import InputError
 from nglab.plotting.loss_axis import seconds_label
 from nglab.runs import config as config_module
 from nglab.runs import run as run_module
 from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
+from nglab.sweeps import job as job_module
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -234,7 +236,6 @@ def test_a_sweep_of_another_configuration_is_refused(capsys):
     assert nglab("-m", "seed=0,2", "hydra.sweep.dir=s") == 2
     assert f"{Path('s/1').absolute()} holds a run already" in capsys.readouterr().err
     assert {p: p.stat().st_mtime_ns for p in Path("s").rglob("*")} == before
-    assert nglab("-m", "seed=0,1", "hydra.sweep.dir=s", "hydra/launcher=basic") == 2
 
 
 def test_a_run_of_its_own_is_never_made_twice(capsys):
@@ -311,24 +312,63 @@ def test_help_names_the_launchers(capsys):
 
 @pytest.mark.parametrize(
     ("launcher", "settings"),
-    [("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["hydra.launcher.timeout_min=5"])],
+    [
+        ("joblib", ["hydra.launcher.n_jobs=2"]),
+        ("submitit_local", ["hydra.launcher.timeout_min=5"]),
+        ("basic", []),
+    ],
 )
 def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_path):
-    """They work in processes of their own, beside one another: the summaries and the axis of the clock say so."""
-    sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
-    overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
+    """They work in processes of their own, beside one another: the summaries and the axis of the clock say so.
+
+    A job that its machine refuses leaves a result that says so, and the others are trained; what is finished is left
+    alone when the same is asked for again.
+    """
+    sweep = [*LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
+    device = "cpu" if launcher == "basic" else "cpu,cuda"  # ours and Hydra's look at the machine first
+    overrides = [*SMALL, f"device={device}", *sweep, f"hydra/launcher={launcher}", *settings]
     command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
-    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0
+    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2]), "CUDA_VISIBLE_DEVICES": ""}
+    refused = launcher != "basic"
+    before = None
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == (2 if refused else 0), done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        files = {p: p.stat().st_mtime_ns for p in Path("there").glob("[01]/**/*")}
+        assert before in (None, files)
+        before = files
+    if refused:
+        assert done.stderr.splitlines()[-1].startswith("nglab: device=cuda: must be auto or cpu")
+        statuses = [read_run(tmp_path / "there" / job).summary["status"] for job in "23"]
+        assert statuses == ["failed"] * 2
+    assert nglab("-m", "device=cpu", *sweep[:-1], "hydra.sweep.dir=here") == 0
     for job in ("0", "1"):
         theirs, ours = read_run(tmp_path / "there" / job), read_run(tmp_path / "here" / job)
         columns = ["examples_seen", "test_loss"]
         np.testing.assert_allclose(theirs.metrics[columns], ours.metrics[columns], rtol=1e-12)
-        assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
+        assert theirs.summary["concurrent"] == refused and theirs.summary["threads"] >= 1
         assert not ours.summary["concurrent"]
-    assert "beside" in seconds_label([theirs.summary]) != seconds_label([ours.summary])
+    assert ("beside" in seconds_label([theirs.summary])) == refused
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+def test_a_job_whose_folder_is_taken_meanwhile_is_named_and_the_rest_goes_on(
+    launcher, monkeypatch, capsys
+):
+    def take(folder, settings):
+        if folder.name == "1":
+            raise InputError(f"{folder} is another's")
+        original(folder, settings)
+
+    original = job_module.take
+    monkeypatch.setattr(job_module, "take", take)
+    sweep = ["-m", "optimizer=sgd", "seed=0,1,2", "hydra.sweep.dir=s"]
+    assert nglab(*sweep, f"hydra/launcher={launcher}") == 2
+    folder = Path("s/1").absolute()
+    assert f"#1 {folder}: {folder} is another's" in "".join(capsys.readouterr())
+    assert [path.name for path in find_runs([Path("s")])] == ["0", "2"]
+    assert not (folder / ".hydra").exists() and not (folder / "summary.json").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
