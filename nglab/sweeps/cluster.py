@@ -21,7 +21,6 @@ from hydra.core.utils import JobReturn
 
 from nglab.errors import InputError
 from nglab.runs.folder import write_json
-from nglab.runs.progress import Progress
 from nglab.runs.table import read_columns
 from nglab.settings.fields import Count, Options, Positive, setting
 from nglab.sweeps.job import Job, RunFailed
@@ -175,6 +174,8 @@ class Cluster:
 
     def results(self) -> list[list[JobReturn]]:
         """What the stacks bring, when all have; meanwhile how far they are, in a line."""
+        from nglab.runs.progress import Progress  # tqdm
+
         begun = time.monotonic()
         try:
             with Progress(sum(stack.steps for stack in self.has), None) as shown:
