@@ -86,7 +86,7 @@ REFUSED = {
     f"run -m {TINY} hydra/launcher=stacked hydra/launcher=sequential": "hydra/launcher=stacked is named already",
     f"run -m {TINY} hydra/launcher=[joblib,stacked]": "hydra/launcher=[joblib,stacked]: several options: give one",
     f"run -m {TINY} hydra/launcher=sequential,stacked": "hydra/launcher=sequential,stacked: several options: give",
-    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.on=moon": "on=moon: must be one of local, slurm, submitit_local",
+    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.on=moon": "on=moon: must be one of local, slurm, subm",
     f"run -m {TINY} hydra/launcher=stacked hydra.launcher.slurm.timeout_min=0": "slurm.timeout_min=0: must be a whole",
     f"run -m {TINY} hydra/launcher=stacked hydra.launcher.slurm.time=1": "hydra.launcher.slurm.time: no such key",
     f"run -m {TINY} hydra/launcher=stacked +hydra.launcher.slurm.time=1": "hydra.launcher.slurm.time: no such key",

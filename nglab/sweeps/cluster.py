@@ -1,7 +1,7 @@
-"""Stacks as jobs of a cluster, by submitit: each is one job of Slurm's, which goes back into the queue when it is stopped.
+"""Stacks as jobs of a cluster, by submitit: each is one job of Slurm, put into the queue again when it is stopped.
 
-Below `.submitit` in the sweep's folder lie what the stacks are given, what they bring, and their logs. The command waits
-for them. It may end before they do: the same command finds those that are still in the queue.
+Below `.submitit` in the sweep's folder lie what the stacks are given, what they bring, and their logs. The command
+waits for them. It may end before they do: the same command finds those that are still in the queue.
 """
 
 import json
@@ -46,7 +46,7 @@ class Slurm:
     """What each stack asks of Slurm; null leaves it to the cluster."""
 
     partition: str | None = setting("the queue")
-    timeout_min: Count = setting("time limit; a stack that is not done goes on in the next job", unit="minutes")  # fmt: skip
+    timeout_min: Count = setting("time limit; what is left goes on in the next job", unit="minutes")
     cpus_per_task: Count = setting("cores a stack, and as many threads")
     gpus_per_node: Count | None = setting("GPUs a stack")
     mem_gb: Positive | None = setting("memory a stack", unit="GB")
@@ -74,7 +74,9 @@ class Slurm:
             "slurm_setup": list(self.setup) if self.setup else None,
             "slurm_additional_parameters": {"requeue": True, **(self.additional_parameters or {})},
             "slurm_array_parallelism": at_most,
-            "slurm_srun_args": [f"--cpus-per-task={self.cpus_per_task}"],  # srun inherits it no longer
+            "slurm_srun_args": [
+                f"--cpus-per-task={self.cpus_per_task}"
+            ],  # srun inherits it no longer
         }
 
 

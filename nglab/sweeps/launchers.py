@@ -11,7 +11,7 @@ from copy import copy
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -23,7 +23,7 @@ from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
 from nglab.sweeps.cluster import Cluster, Slurm
-from nglab.sweeps.job import Job, RunFailed, leaving_refusals, reported, sweep_job
+from nglab.sweeps.job import Job, JobCallbacks, RunFailed, leaving_refusals, reported, sweep_job
 from nglab.sweeps.node import Stack
 from nglab.sweeps.outcomes import done, error_of, failed, name_failure
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
@@ -229,7 +229,8 @@ class Stacked(Sequential):
         None for the log where there is nothing to train: it is refused, or finished. The callbacks of others are told
         of its end at once: they know one job at a time.
         """
-        cfg, result, callbacks = job.composed, done(), self.context.callbacks
+        cfg, result = job.composed, done()
+        callbacks = cast(JobCallbacks, self.context.callbacks)
         configure_log(cfg.hydra.job_logging, cfg.hydra.verbose)
         callbacks.on_job_start(config=cfg, task_function=self.task)
         callbacks.on_job_end(config=cfg, job_return=result)

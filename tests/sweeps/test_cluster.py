@@ -67,7 +67,9 @@ def test_stacks_are_handed_over_once_and_leave_what_they_find(monkeypatch, capsy
     assert f"#3 {Path('there/3').absolute()}: device=cuda: must be" in said
     runs = [read_run(Path(f"there/{number}")) for number in range(4)]
     assert [one.summary["status"] for one in runs] == ["finished"] * 2 + ["failed"] * 2
-    assert runs[2].summary["note"].startswith("device=cuda: must be") and not runs[2].columns["step"]
+    assert (
+        runs[2].summary["note"].startswith("device=cuda: must be") and not runs[2].columns["step"]
+    )
     assert all(one.summary["stacked"] == 2 and one.summary["concurrent"] for one in runs[:2])
     assert [rows("there/0"), rows("there/1")] == train_here(["train.passes=3", "device=cpu"], 0, 1)
     assert cli.main(["list", "there"]) == 0

@@ -325,10 +325,16 @@ def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_pa
     alone when the same is asked for again.
     """
     sweep = [*LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
-    device = "cpu" if launcher == "basic" else "cpu,cuda"  # ours and Hydra's look at the machine first
+    device = (
+        "cpu" if launcher == "basic" else "cpu,cuda"
+    )  # ours and Hydra's look at the machine first
     overrides = [*SMALL, f"device={device}", *sweep, f"hydra/launcher={launcher}", *settings]
     command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
-    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2]), "CUDA_VISIBLE_DEVICES": ""}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(run_module.__file__).parents[2]),
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     refused = launcher != "basic"
     before = None
     for _ in range(2):
