@@ -5,7 +5,7 @@
 #   export SLURM_CONF=FOLDER/slurm.conf              # for sbatch, squeue and nglab
 #   scripts/one_machine_slurm.sh stop FOLDER
 # All that it makes lies in FOLDER, and stop ends what start began. Partitions: cpu, and urgent, whose jobs preempt those
-# of cpu. There is no accounting. A job that goes back into the queue starts again ten seconds later.
+# of cpu. There is no accounting. A job that goes back into the queue starts again five seconds later.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -39,7 +39,7 @@ SlurmctldPort=$(free_port)
 SlurmdPort=$(free_port)
 SlurmUser=$user
 SlurmdUser=$user
-AuthInfo=socket=$folder/munge.socket,cred_expire=10
+AuthInfo=socket=$folder/munge.socket,cred_expire=5
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool
 SlurmctldPidFile=$folder/slurmctld.pid
@@ -50,10 +50,10 @@ ProctrackType=proctrack/$([ "$user" = root ] && echo linuxproc || echo pgid)
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=sched_interval=2,bf_interval=2
+SchedulerParameters=sched_interval=1,sched_min_interval=100000,bf_interval=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-KillWait=2
+KillWait=1
 ReturnToService=2
 MpiDefault=none
 SlurmdParameters=config_overrides
@@ -105,7 +105,7 @@ end() { # the process whose number is in a file
   pid=$(cat "$1" 2>/dev/null) || return 0
   kill "$pid" 2>/dev/null || return 0
   for _ in $(seq 50); do
-    kill -0 "$pid" 2>/dev/null || return 0
+    grep -q . "/proc/$pid/cmdline" 2>/dev/null || return 0 # gone, or ended and not yet waited for
     sleep 0.1
   done
   kill -KILL "$pid" 2>/dev/null || true

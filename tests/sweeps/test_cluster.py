@@ -252,7 +252,7 @@ def start(*words):
 
 def test_a_stack_goes_on_where_slurm_or_the_user_stopped_it(slurm):
     """One stack is put into the queue again, one is cancelled: the same command again trains what is left of it."""
-    long = ["train.passes=30000", "train.eval_every_examples=30000"]
+    long = ["train.passes=60000", "train.eval_every_examples=30000"]
     sweep = [*long, "arch.bias=true,false", "seed=0,1", *STACKED, "hydra.launcher.on=slurm"]
     first = start(*sweep)
     until(lambda: has_rows("there/0") and has_rows("there/2"), first)
