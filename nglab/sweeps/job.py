@@ -102,6 +102,8 @@ class JobCallbacks(Callbacks):
             self.hindrance = error
         if self.begins:
             super().on_job_start(config, task_function=task_function, **more)
+        else:
+            close_logs()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **more: Any) -> None:
         if self.begins:
@@ -135,6 +137,18 @@ class JobCallbacks(Callbacks):
                 return
             with leaving_refusals([folder], [config]):
                 run(config, folder, concurrent=concurrent)
+
+
+def own_logs() -> list[logging.FileHandler]:
+    """The log files that Hydra has opened for a job."""
+    return [h for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+
+
+def close_logs() -> None:
+    """The log of a folder that is left alone is left alone too: a launcher may have something to say."""
+    for handler in own_logs():
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def one_at_a_time(launcher: DictConfig) -> bool:

@@ -23,7 +23,15 @@ from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
 from nglab.sweeps.cluster import Cluster, Slurm
-from nglab.sweeps.job import Job, JobCallbacks, RunFailed, leaving_refusals, reported, sweep_job
+from nglab.sweeps.job import (
+    Job,
+    JobCallbacks,
+    RunFailed,
+    leaving_refusals,
+    own_logs,
+    reported,
+    sweep_job,
+)
 from nglab.sweeps.node import Stack
 from nglab.sweeps.outcomes import done, error_of, failed, name_failure
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
@@ -248,11 +256,6 @@ def brought(jobs: Sequence[Job], results: list[JobReturn] | Lost) -> list[JobRet
     error = RunFailed(f"{results}: {named}: the same again goes on")
     log.error("%s", error)
     return [failed(error, job.overrides) for job in jobs]
-
-
-def own_logs() -> list[logging.FileHandler]:
-    """The log files that Hydra has opened for a job."""
-    return [h for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
 
 
 class MemberLog(logging.Handler):
