@@ -24,7 +24,7 @@ from nglab.runs.folder import write_json
 from nglab.runs.table import read_columns
 from nglab.settings.fields import Count, Options, Positive, setting
 from nglab.sweeps.job import Job, RunFailed
-from nglab.sweeps.outcomes import failed, name_failure
+from nglab.sweeps.outcomes import failed, name_failures
 
 if TYPE_CHECKING:
     import submitit
@@ -102,8 +102,8 @@ class Submitted:
             self.missed_at = time.monotonic()
         elif time.monotonic() - self.missed_at > PATIENCE_SECONDS:
             self.lose()
-        for job, result in zip(self.jobs, self.results or [], strict=False):
-            name_failure(job.number, job.folder, result)
+        if self.results is not None:
+            name_failures(self.jobs, self.results)
 
     def take(self) -> None:
         from submitit.core.utils import UncompletedJobError

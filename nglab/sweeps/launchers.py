@@ -33,7 +33,7 @@ from nglab.sweeps.job import (
     sweep_job,
 )
 from nglab.sweeps.node import Stack
-from nglab.sweeps.outcomes import done, error_of, failed, name_failure
+from nglab.sweeps.outcomes import done, error_of, failed, name_failures
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
@@ -95,9 +95,10 @@ class Sequential(Launcher):
                 results = self.run(jobs, **more)
         except (InputError, RunFailed) as error:
             results = [failed(error, job.overrides) for job in jobs]
-        for job, result in zip(jobs, results, strict=True):
-            if isinstance(error_of(result), InputError):  # all else is in the log
-                name_failure(job.number, job.folder, result)
+        if any(
+            isinstance(error_of(result), InputError) for result in results
+        ):  # else it is in the log
+            name_failures(jobs, results)
         return results
 
     def run(self, jobs: list[Job]) -> list[JobReturn]:

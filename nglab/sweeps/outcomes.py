@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
+
+from nglab.sweeps.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,12 @@ def error_of(result: JobReturn) -> Exception | None:
     return error if isinstance(error, Exception) else None
 
 
-def name_failure(number: int, folder: Path, result: JobReturn) -> None:
-    """Say on the terminal that a job has failed, and why, when that is known; the sweep goes on."""
-    if error := error_of(result):
-        log.error("#%d %s: %s", number, folder, error)
+def name_failures(jobs: Sequence[Job], results: Sequence[JobReturn]) -> None:
+    """Say on the terminal which jobs have failed, and why, in a line for each reason; the sweep goes on."""
+    why: dict[str, list[Job]] = {}
+    for job, result in zip(jobs, results, strict=True):
+        if error := error_of(result):
+            why.setdefault(str(error), []).append(job)
+    for reason, (first, *others) in why.items():
+        numbers = "".join(f", #{job.number}" for job in others)
+        log.error("#%d%s %s: %s", first.number, numbers, first.folder, reason)

@@ -64,7 +64,7 @@ def test_stacks_are_handed_over_once_and_leave_what_they_find(monkeypatch, capsy
     said = "".join(capsys.readouterr())
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("nglab: device=cuda: must be auto or cpu")
-    assert f"#3 {Path('there/3').absolute()}: device=cuda: must be" in said
+    assert f"#2, #3 {Path('there/2').absolute()}: device=cuda: must be" in said
     runs = [read_run(Path(f"there/{number}")) for number in range(4)]
     assert [one.summary["status"] for one in runs] == ["finished"] * 2 + ["failed"] * 2
     assert (
