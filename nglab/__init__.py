@@ -51,6 +51,8 @@ __all__ = ["__version__", *PUBLIC]
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
+    if name == "torch":  # ng.torch.NGD
+        return import_module("nglab.torch")
     if name not in PUBLIC:
         meant = import_module("nglab.settings.messages").meant(name, __all__)
         raise AttributeError(f"module 'nglab' has no attribute {name!r}{meant}")

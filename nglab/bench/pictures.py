@@ -38,7 +38,7 @@ def draw_steps(rows: pd.DataFrame, what: str) -> Figure:
     names = {dtype: contenders(rows[rows.dtype == dtype]) for dtype in dtypes}
     heights = [0.4 + 0.17 * len(names[dtype]) for dtype in dtypes]
     figure = Figure(figsize=(0.6 + 1.7 * len(panels), sum(heights)))
-    spaces = {"wspace": 0.25, "hspace": 0.55 / max(heights)}
+    spaces = {"wspace": 0.25, "hspace": 0.75 / max(heights)}
     grid = figure.subplots(len(dtypes), len(panels), squeeze=False, sharey="row",
                            height_ratios=heights, gridspec_kw=spaces)  # fmt: skip
     for dtype, line in zip(dtypes, grid, strict=True):

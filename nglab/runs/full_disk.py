@@ -2,7 +2,8 @@
 
 import errno
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room on the disk, of the user's share of it, or below the largest size that the shell lets a file have."""
 
 
 def full_disk(error: BaseException | None) -> str | None:

@@ -24,6 +24,15 @@ from nglab.settings.nested import leaves
 
 SECONDS_TO_END = 1.0
 
+
+class ForeignRun(InputError):
+    """A folder holds the run of another configuration, or one that does not say whose it is."""
+
+    def __init__(self, held: str) -> None:
+        super().__init__(f"{held}: choose another folder")
+        self.held = held
+
+
 Settings = Mapping[str, Any]
 """A run's configuration as plain values, `Config.described`."""
 
@@ -50,16 +59,15 @@ def standing_of(folder: Path, settings: Settings) -> str | None:
     strays = [name for name in (*RESULTS, ".hydra") if (folder / name).exists()]  # looked at first
     if not (folder / OWNER).exists():
         if strays:
-            raise InputError(
+            raise ForeignRun(
                 f"{folder} holds a run already, which does not say whose it is ({', '.join(strays)}"
-                f" without {OWNER}): choose another folder"
+                f" without {OWNER})"
             )
         return None
     owner, status = read_owner(folder), status_of(folder)
     if other := differences(timeless(owner["config"]), timeless(settings)):
-        raise InputError(
-            f"{folder} holds a run already, of another configuration ({'; '.join(other[:3])}):"
-            " choose another folder"
+        raise ForeignRun(
+            f"{folder} holds a run already, of another configuration ({'; '.join(other[:3])})"
         )
     asks = status not in DONE and settings["train"]["resume"] == "ask"
     if asks and (why := obstacle(folder)):

@@ -64,7 +64,7 @@ def read_all_rows(folder: Path) -> None:
         return
     columns, summary = read_columns(file), read_summary(folder)
     with reading(file):
-        last, end = columns["step"][-1:], summary.get("steps")
+        last, end = list(columns["step"][-1:]), summary.get("steps")
         if summary["status"] in DONE and end is not None and last != [end]:
             raise Fault(f"ends at step {last[0] if last else 'none'}, its summary at step {end}")
 

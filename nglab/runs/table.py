@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 COUNTED = ("step", "examples_seen", "train_seconds", "test_loss")
 """The columns without which rows are no record of a run."""
 
-Columns = dict[str, list[float]]
-"""What `metrics.csv` holds, name → numbers."""
+Columns = dict[str, "array[float] | array[int]"]
+"""What `metrics.csv` holds, name → numbers, of eight bytes each."""
 
 KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,),
@@ -170,13 +171,13 @@ def read_columns(file: Path) -> Columns:
         return columns
 
 
-def numbers(name: str, words: Sequence[str]) -> list[float]:
+def numbers(name: str, words: Sequence[str]) -> "array[float] | array[int]":
     """A column; what is empty is not a number. Fault where there is text."""
     try:
         if all(map(str.isdecimal, words)):
-            return [int(word) for word in words]
-        return [float(word or "nan") for word in words]
-    except ValueError as error:
+            return array("q", map(int, words))
+        return array("d", (float(word or "nan") for word in words))
+    except (ValueError, OverflowError) as error:
         raise Fault(f"has text in the column {name}") from error
 
 

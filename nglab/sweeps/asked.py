@@ -5,9 +5,11 @@ with asking(folder) as jobs:
     jobs.launch(wanted)
 """
 
+import logging
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from hydra import version
@@ -22,13 +24,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
 from nglab.runs.outputs import check_folder
-from nglab.runs.ownership import alone_in, finished, may_begin
+from nglab.runs.ownership import ForeignRun, alone_in, finished, may_begin, standing
 from nglab.settings.composing import compose_one, explain, without_hydra
 from nglab.settings.dialect import quoted
 from nglab.sweeps.application import hydra_for
 from nglab.sweeps.job import Job, JobCallbacks, submits, sweep_job
 from nglab.sweeps.preflight import check_choices, check_machine
 from nglab.sweeps.workers import passing_on
+
+log = logging.getLogger(__name__)
 
 QUIET = ["hydra.job_logging.root.handlers=[file]", "hydra.hydra_logging.root.handlers=[]"]
 """A job's log goes to its folder alone, and the launcher's nowhere."""
@@ -40,6 +44,7 @@ class Asked:
     def __init__(self, hydra: Hydra, folder: Path, words: Sequence[str]) -> None:
         check_choices(words)
         self.folder, self.words = folder, [*QUIET, *words]
+        self.said: set[str] = set()
         place = [f"hydra.sweep.dir={quoted(folder)}", "hydra.mode=MULTIRUN"]
         try:
             self.sweep = hydra.compose_config("config", [*self.words, *place], RunMode.MULTIRUN)
@@ -50,7 +55,26 @@ class Asked:
         HydraConfig.instance().set_config(self.sweep)
 
     def job(self, place: str, overrides: Sequence[str]) -> Job:
-        """The job of these overrides, in `folder/place`; InputError where one of them is wrong."""
+        """The job of these overrides, in `folder/place`; InputError where one of them is wrong.
+
+        Where another's run lies there, it is left alone and named, and this one's place is `place-2`, or `place-3`…
+        """
+        places = chain([place], (f"{place}-{number}" for number in count(2)))
+        jobs = (self.job_at(place, overrides) for place in places)
+        return next(job for job in jobs if self.is_free(job))
+
+    def is_free(self, job: Job) -> bool:
+        """Whether the job's folder is no other run's; where it is, that is said once."""
+        try:
+            standing(job.folder, job.config.described())
+        except ForeignRun as error:
+            if error.held not in self.said:
+                self.said.add(error.held)
+                log.warning("%s: left alone; this one is trained beside it", error.held)
+            return False
+        return True
+
+    def job_at(self, place: str, overrides: Sequence[str]) -> Job:
         words = [*overrides, f"hydra.sweep.subdir={quoted(place)}"]
         try:
             return sweep_job(self.context, self.sweep, 0, words)

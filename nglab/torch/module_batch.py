@@ -50,7 +50,7 @@ class ModuleBatch(Batch):
     def gradient_(
         self, params: Layers, x: Any, y: Any, generators: Sequence[torch.Generator] = ()
     ) -> Tensor:
-        self.closure, self.random_state = x, torch.get_rng_state()
+        self.closure, self.random_states = x, random_states()
         with torch.enable_grad(), self.watching() as seen:
             given, target = x()
         self.given, self.seen = given, seen
@@ -136,12 +136,12 @@ class ModuleBatch(Batch):
 
     def again(self) -> tuple[Tensor, Tensor]:
         """What the closure gives with the random numbers of its first call."""
-        after = torch.get_rng_state()
-        torch.set_rng_state(self.random_state)
+        after = random_states()
+        set_random_states(self.random_states)
         try:
             return self.closure()
         finally:
-            torch.set_rng_state(after)
+            set_random_states(after)
 
     def read_(self, params: Layers) -> None:
         """W ← the model's weights."""
@@ -186,3 +186,16 @@ class Seen:
                 )
         self.inputs = [self.of[layer.module][0][0] for layer in layers]
         return [self.of[layer.module][0][1] for layer in layers]
+
+
+def random_states() -> tuple[Tensor, list[Tensor]]:
+    """Of torch's own generators, the processor's and the GPUs'."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return torch.get_rng_state(), gpus
+
+
+def set_random_states(states: tuple[Tensor, list[Tensor]]) -> None:
+    cpu, gpus = states
+    torch.set_rng_state(cpu)
+    if gpus:
+        torch.cuda.set_rng_state_all(gpus)

@@ -44,3 +44,8 @@ def test_a_misspelt_name_is_told_the_nearest() -> None:
 def test_to_import_the_package_imports_nothing_else() -> None:
     program = "import sys; before = set(sys.modules); import nglab; print(*sorted(set(sys.modules) - before))"
     assert said(program).split() == ["nglab", "nglab.native", "nglab.native.before_torch"]
+
+
+def test_what_is_for_models_of_ones_own_is_there_under_its_name() -> None:
+    program = "import nglab as ng, sys; print('torch' in sys.modules); print(ng.torch.NGD.__name__)"
+    assert said(program).split() == ["False", "NGD"]

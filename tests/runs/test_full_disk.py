@@ -1,10 +1,15 @@
 """A disk that is full from one write on: what stands can be read, and with room again the run ends as undisturbed."""
 
 import json
+import logging
 import resource
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from nglab import cli
+from nglab.plotting import style
 from nglab.runs import ownership
 from nglab.runs import run as run_module
 from nglab.runs.checkpoint import CheckpointFile
@@ -15,6 +20,7 @@ from nglab.runs.run import run
 from nglab.runs.soundness import look_at
 from nglab.runs.table import read_run
 from nglab.settings.composing import compose
+from nglab.sweeps import job
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
          "optimizer=sgd", "optimizer.batch_size=20", "train.passes=2", "train.checkpoint_every=40"]  # fmt: skip
@@ -51,7 +57,7 @@ def room():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def fills(write, time, room, folder):
+def fills(write, time, room, folder=None):
     """`write`, before whose call number `time` the disk fills up but for a few bytes."""
     calls: list[object] = []
 
@@ -84,3 +90,55 @@ def test_a_full_disk_loses_nothing_that_stood(name, undisturbed, room, tmp_path,
     assert (tmp_path / "loss.png").exists()
     assert json.loads((tmp_path / "summary.json").read_text())["status"] == "finished"
     assert read_run(tmp_path).metrics.drop(columns="train_seconds").equals(undisturbed)
+
+
+COMMANDS = {  # a command, what it writes by, and where that stands in the end
+    "Hydra's files": (
+        ["run", *SMALL, "out=new"],
+        job,
+        "write_hydra_files",
+        "new/.hydra/config.yaml",
+    ),
+    "a table": (["collect", "runs", "out=new.csv"], pd.DataFrame, "to_csv", "new.csv"),
+    "pictures": (["plot", "runs", "out=new"], style, "save", "new/comparison.png"),
+}
+
+
+def status_of(command):
+    """Of a job that failed Hydra makes an exit."""
+    try:
+        return cli.main(command)
+    except SystemExit as end:
+        return end.code
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_that_the_disk_is_full_and_does_it_once_there_is_room(
+    name, in_process, room, monkeypatch, capsys
+):
+    command, where, write, out = COMMANDS[name]
+    assert cli.main(["run", *SMALL, "out=runs/0"]) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(where, write, fills(getattr(where, write), 1, room))
+        assert status_of(command) == 1
+    room(resource.RLIM_INFINITY)
+    said = capsys.readouterr().err
+    assert "File too large" in said and "Traceback" not in said
+    assert cli.main(command) == 0
+    with open(out, "rb") as file:
+        assert len(file.read()) > 50
+
+
+def test_a_log_for_which_there_is_no_room_stops_no_run(in_process, room, undisturbed, monkeypatch):
+    emit, asked = logging.FileHandler.emit, []
+
+    def filled(handler, record):
+        asked.append(record)
+        room(5)
+        emit(handler, record)
+        room(resource.RLIM_INFINITY)
+
+    monkeypatch.setattr(logging.FileHandler, "emit", filled)
+    assert cli.main(["run", *SMALL, "out=new"]) == 0
+    assert asked
+    assert read_run(Path("new")).metrics.drop(columns="train_seconds").equals(undisturbed)

@@ -112,12 +112,29 @@ def test_wrong_words_leave_what_is_there():
     assert find_runs([Path("new")])
 
 
-def test_the_folder_of_another_run_is_refused_before_any_is_trained(trained):
+def test_the_run_of_another_is_named_and_left_alone_and_the_job_trained_beside_it(
+    trained, monkeypatch
+):
+    said = []
+    monkeypatch.setattr("nglab.sweeps.asked.log.warning", lambda text, *of: said.append(text % of))
     with asking(Path("here")) as jobs:
-        jobs.launch([jobs.job("1", [*SMALL, "seed=1"])])
-        with pytest.raises(InputError, match=r"another configuration \(seed=1, here 2\)"):
-            jobs.launch([jobs.job("0", SMALL), jobs.job("1", [*SMALL, "seed=2"])])
-    assert len(trained) == 1 and not Path("here/0").exists()
+        for seed in (1, 2, 3, 2):
+            jobs.launch([jobs.job("1", [*SMALL, f"seed={seed}"])])
+    assert {folder.name: read_run(folder).config.seed for folder in find_runs([Path("here")])} == {
+        "1": 1, "1-2": 2, "1-3": 3
+    }  # fmt: skip
+    assert len(trained) == 3
+    named = "another configuration (seed=1, here 2): left alone; this one is trained beside it"
+    assert sum(named in text for text in said) == 1
+
+
+def test_a_run_that_does_not_say_whose_it_is_is_left_alone_too(trained):
+    Path("here/1").mkdir(parents=True)
+    Path("here/1/metrics.csv").write_text("of long ago")
+    with asking(Path("here")) as jobs:
+        jobs.launch([jobs.job("1", SMALL)])
+    assert trained and Path("here/1/metrics.csv").read_text() == "of long ago"
+    assert read_run(Path("here/1-2")).summary["status"] == "finished"
 
 
 def test_the_folder_is_ones_own_meanwhile():

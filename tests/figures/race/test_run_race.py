@@ -130,6 +130,19 @@ def test_a_race_from_nothing_and_then_from_what_is_there(trained, monkeypatch):
         pd.testing.assert_frame_equal(getattr(first, name), getattr(again, name))
 
 
+def test_what_was_trained_or_measured_of_another_problem_is_not_taken_for_ones_own(monkeypatch):
+    race(asked(), Path("here"))
+    kept = {folder: (folder / "metrics.csv").read_bytes() for folder in find_runs([Path("here")])}
+    monkeypatch.setattr("nglab.figures.race.step_times.seconds_a_step", lambda problem: 2e-3)
+    wider = [*LINEAR, "arch.widths=[6,7,4]"]
+    written = race(asked(problem={"A": problem(wider)}), Path("here"))
+    assert set(written.curves.widths) == {"6-7-4"}
+    assert set(written.chosen.step_seconds) == {2e-3}
+    assert all((folder / "metrics.csv").read_bytes() == rows for folder, rows in kept.items())
+    again = race(asked(), Path("here"))
+    assert set(again.curves.widths) == {"6-5-4"} and set(again.chosen.step_seconds) == {1e-3}
+
+
 def assert_of_the_runs(written):
     """The tables say what is in the folders."""
     curves, times, keys = written.curves, written.times, ["method", "tuned_for", "seed"]
