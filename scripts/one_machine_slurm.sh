@@ -9,7 +9,15 @@
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
+installed() {
+  local name
+  for name in munged slurmctld slurmd sbatch; do
+    command -v "$name" >/dev/null || return 1
+  done
+}
+
 install() {
+  ! installed || return 0
   local options=(-q -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60)
   export DEBIAN_FRONTEND=noninteractive
   timeout 120 apt-get "${options[@]}" update &&
