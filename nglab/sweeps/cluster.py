@@ -151,6 +151,8 @@ class Cluster:
 
                 job: Any = SlurmJob(sweep / PLACE / "%j", number)
                 self.has.append(Submitted(job, folders, asked, steps_in(asked[0])))
+        if self.has:
+            log.info("%d stacks are in the queue already", len(self.has))
         return [stack.jobs for stack in self.has]
 
     def hand_over(
