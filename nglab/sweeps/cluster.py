@@ -8,12 +8,10 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +20,9 @@ from hydra.core.utils import JobReturn
 from nglab.errors import InputError
 from nglab.runs.folder import write_json
 from nglab.runs.table import read_columns
-from nglab.settings.fields import Count, Options, Positive, setting
 from nglab.sweeps.job import Job, RunFailed
 from nglab.sweeps.outcomes import failed, name_failures
+from nglab.sweeps.slurm import Slurm, check_tools, queue
 
 if TYPE_CHECKING:
     import submitit
@@ -32,52 +30,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PLACE, NOTES = ".submitit", "stacks.json"
-"""In the sweep's folder: what is submitit's, and in it which folders each job of the cluster has to do with."""
+"""In the sweep's folder, what is submitit's, and in that, once for each time that stacks were handed over, which runs'
+folders each job of the cluster has to do with."""
 
 PATIENCE_SECONDS = 5.0
 """A job that is not in the queue has so long to show its result: folders that nodes share lag."""
 
 LONGEST_PAUSE = 30.0
 """Seconds between two looks at the queue."""
-
-
-@dataclass(frozen=True)
-class Slurm:
-    """What each stack asks of Slurm; null leaves it to the cluster."""
-
-    partition: str | None = setting("the queue")
-    timeout_min: Count = setting("time limit; what is left goes on in the next job", unit="minutes")
-    cpus_per_task: Count = setting("cores a stack, and as many threads")
-    gpus_per_node: Count | None = setting("GPUs a stack")
-    mem_gb: Positive | None = setting("memory a stack", unit="GB")
-    account: str | None = setting("who is charged")
-    qos: str | None = setting("quality of service")
-    constraint: str | None = setting("features that the node must have")
-    signal_delay_s: Count = setting("how long before the time limit the state is saved", unit="s")
-    max_num_timeout: Count = setting("how often a stack may go on in the next job")
-    setup: tuple[str, ...] | None = setting("lines of shell that come first, such as module load")
-    additional_parameters: Options | None = setting("any other option of sbatch, by its name")
-
-    def parameters(self, at_most: int | None) -> dict[str, Any]:
-        """By submitit's names; `at_most` so many stacks at a time."""
-        return {
-            "name": "nglab",
-            "timeout_min": self.timeout_min,
-            "cpus_per_task": self.cpus_per_task,
-            "gpus_per_node": self.gpus_per_node,
-            "mem_gb": self.mem_gb,
-            "slurm_partition": self.partition,
-            "slurm_account": self.account,
-            "slurm_qos": self.qos,
-            "slurm_constraint": self.constraint,
-            "slurm_signal_delay_s": self.signal_delay_s,
-            "slurm_setup": list(self.setup) if self.setup else None,
-            "slurm_additional_parameters": {"requeue": True, **(self.additional_parameters or {})},
-            "slurm_array_parallelism": at_most,
-            "slurm_srun_args": [
-                f"--cpus-per-task={self.cpus_per_task}"
-            ],  # srun inherits it no longer
-        }
 
 
 @dataclass
@@ -142,14 +102,14 @@ class Cluster:
     def under_way(self, jobs: Sequence[Job], sweep: Path) -> list[list[Job]]:
         """Those of `jobs` that an earlier command has handed over and that are still in the queue, stack by stack."""
         self.has = []
-        notes = noted(sweep) if self.on == "slurm" and jobs else {}
+        notes = list(noted(sweep)) if self.on == "slurm" and jobs else []
         there = {str(job.folder): job for job in jobs}
         states = queue() if notes else {}
-        for number, folders in notes.items():
+        for place, number, folders in notes:
             if number in states and (asked := [there[one] for one in folders if one in there]):
                 from submitit import SlurmJob
 
-                job: Any = SlurmJob(sweep / PLACE / "%j", number)
+                job: Any = SlurmJob(place / "%j", number)
                 self.has.append(Submitted(job, folders, asked, steps_in(asked[0])))
         if self.has:
             log.info("%d stacks are in the queue already", len(self.has))
@@ -161,20 +121,19 @@ class Cluster:
         """Each group a job of the cluster, which does its `work`."""
         import submitit
 
-        cluster = self.on.removeprefix("submitit_")
+        cluster, place = self.on.removeprefix("submitit_"), new_place(sweep)
         more = {f"{cluster}_max_num_timeout": self.asks.max_num_timeout}
-        executor = submitit.AutoExecutor(sweep / PLACE / "%j", cluster=cluster, **more)
+        executor = submitit.AutoExecutor(place / "%j", cluster=cluster, **more)
         executor.update_parameters(**self.asks.parameters(self.at_most))
-        with as_input_error(sweep):
+        with as_input_error(place):
             handed = executor.submit_array(work)
         new = [
             Submitted(job, [str(one.folder) for one in jobs], list(jobs), steps_in(jobs[0]))
             for job, jobs in zip(handed, groups, strict=True)
         ]
         self.has += new
-        notes = noted(sweep) | {stack.job.job_id: list(stack.folders) for stack in new}
-        write_json(sweep / PLACE / NOTES, notes)
-        log.info("%d stacks handed to %s; their logs: %s", len(new), self.on, sweep / PLACE)
+        write_json(place / NOTES, {stack.job.job_id: list(stack.folders) for stack in new})
+        log.info("%d stacks handed to %s; their logs: %s", len(new), self.on, place)
 
     def results(self) -> list[list[JobReturn]]:
         """What the stacks bring, when all have; meanwhile how far they are, in a line."""
@@ -223,38 +182,17 @@ class Cluster:
             )  # fmt: skip
 
 
-def check_tools(on: str) -> None:
-    """InputError where what it takes is not on this machine."""
-    key = f"hydra.launcher.on={on}"
-    if find_spec("submitit") is None:
-        raise InputError(f"{key}: needs submitit: pip install 'nglab[launchers]'")
-    missing = [name for name in ("sbatch", "srun", "squeue") if not shutil.which(name)]
-    if on == "slurm" and missing:
-        raise InputError(
-            f"{key}: this machine has no {', '.join(missing)}: start the sweep where Slurm's"
-            " commands are, or leave it local"
-        )
+def new_place(sweep: Path) -> Path:
+    """A folder for what is handed over at once: numbers of jobs may come again, those of processes do."""
+    before = sum(1 for _ in (sweep / PLACE).glob("[0-9]*"))
+    return sweep / PLACE / str(before)
 
 
-def queue() -> dict[str, str]:
-    """This user's jobs that Slurm has not done with: "17" or, of an array, "17_3", and the state. Needs no accounting.
-
-    InputError where Slurm does not answer.
-    """
-    command = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        what = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
-        raise InputError(f"hydra.launcher.on=slurm: Slurm does not answer: {what}") from error
-    return dict(line.split("|") for line in said.stdout.split())
-
-
-def noted(sweep: Path) -> dict[str, list[str]]:
-    """The cluster's jobs that this sweep has handed over, and the folders of their runs."""
-    file = sweep / PLACE / NOTES
-    found: dict[str, list[str]] = json.loads(file.read_text()) if file.exists() else {}
-    return found
+def noted(sweep: Path) -> Iterator[tuple[Path, str, list[str]]]:
+    """Each job of the cluster that this sweep has handed over: its place, its number and the folders of its runs."""
+    for file in sorted((sweep / PLACE).glob(f"[0-9]*/{NOTES}")):
+        for number, folders in json.loads(file.read_text()).items():
+            yield file.parent, number, folders
 
 
 def steps_in(job: Job) -> int:
@@ -265,14 +203,13 @@ def steps_in(job: Job) -> int:
 
 
 @contextmanager
-def as_input_error(sweep: Path) -> Iterator[None]:
+def as_input_error(place: Path) -> Iterator[None]:
     """What sbatch refuses is wrong input, after which nothing of it lies about."""
     from submitit.core.utils import FailedJobError
 
     try:
         yield
     except FailedJobError as error:
-        if not noted(sweep):
-            shutil.rmtree(sweep / PLACE, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         what = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"hydra.launcher.slurm: refused by the cluster: {what}") from error

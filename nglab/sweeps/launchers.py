@@ -22,7 +22,7 @@ from nglab.errors import InputError
 from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
-from nglab.sweeps.cluster import Cluster, Slurm
+from nglab.sweeps.cluster import Cluster
 from nglab.sweeps.job import (
     Job,
     JobCallbacks,
@@ -34,6 +34,7 @@ from nglab.sweeps.job import (
 )
 from nglab.sweeps.node import Stack
 from nglab.sweeps.outcomes import done, error_of, failed, name_failures
+from nglab.sweeps.slurm import Slurm
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)

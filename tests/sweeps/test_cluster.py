@@ -22,8 +22,10 @@ from nglab.runs.table import read_run
 from nglab.settings.building import value_of
 from nglab.settings.composing import compose, conf_dir
 from nglab.sweeps import cluster
-from nglab.sweeps.cluster import Cluster, Slurm, Submitted, check_tools, queue
+from nglab.sweeps import slurm as slurm_module
+from nglab.sweeps.cluster import Cluster, Submitted, new_place, noted
 from nglab.sweeps.outcomes import done, error_of
+from nglab.sweeps.slurm import Slurm, check_tools, queue
 
 pytest.importorskip("submitit")
 
@@ -129,7 +131,7 @@ def test_what_it_takes_must_be_on_the_machine(monkeypatch):
     with pytest.raises(InputError, match=r"hydra.launcher.on=slurm: this machine has no sbatch: "):
         check_tools("slurm")
     check_tools("submitit_local")
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(slurm_module, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"on=submitit_local: needs submitit: pip install"):
         check_tools("submitit_local")
 
@@ -194,9 +196,10 @@ def test_how_far_a_stack_is_say_the_rows_of_its_first_run_that_goes_on(tmp_path)
 def test_stacks_that_are_in_the_queue_still_are_waited_for(commands, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "steps_in", lambda job: 100)
     jobs = [job_there(n, tmp_path / str(n)) for n in range(5)]
-    (tmp_path / ".submitit").mkdir()
+    place = new_place(tmp_path)
+    place.mkdir(parents=True)
     notes = {"16_0": jobs[:2], "17_0": jobs[2:4], "17_1": jobs[4:]}
-    (tmp_path / ".submitit" / "stacks.json").write_text(
+    (place / "stacks.json").write_text(
         json.dumps({number: [str(job.folder) for job in there] for number, there in notes.items()})
     )
     commands(squeue="echo '17_0|RUNNING'; echo '17_1|PENDING'; echo '99|RUNNING'")
@@ -204,6 +207,7 @@ def test_stacks_that_are_in_the_queue_still_are_waited_for(commands, tmp_path, m
     assert there.under_way(jobs[:4], tmp_path) == [jobs[2:4]]
     assert there.has[0].job.job_id == "17_0" and there.in_words().startswith("0 of 1 stacks over")
     assert there.under_way([], tmp_path) == [] == there.has
+    assert new_place(tmp_path) != place
 
 
 SLURM = ROOT / "scripts" / "one_machine_slurm.sh"
@@ -279,7 +283,7 @@ def test_a_stack_goes_on_where_slurm_or_the_user_stopped_it(slurm):
     for way in (["scontrol", "requeue"], ["scancel"]):
         folder = until(lambda: training(stacks), first)
         task = stacks.pop(folder)
-        (array,) = {one.partition("_")[0] for one in cluster.noted(Path("there"))}
+        (array,) = {number.partition("_")[0] for _, number, _ in noted(Path("there"))}
         subprocess.run([*way, f"{array}_{task}"], check=True)
         until(Path(folder, "checkpoint.pt").exists, first)
         freeze(task)
