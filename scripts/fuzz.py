@@ -43,13 +43,14 @@ VALUES = ["", "0", "1", "2", "-1", "1.5", "1e-8", "nan", "inf", "1e400", "9" * 3
           "range(0,0)", "range(0,3)", "range(3)", "interval(0,1)", "glob(*)", "glob(x*)", "choice(1,2)", "choice()",
           "a=b", "été/#", "'x y'", "\"", "(", "\\", "x" * 300, ".", "..", "/proc/x", "/dev/full", "file", "link", "new",
           "runs/0", "runs/1", "runs/stopped", "sweep", "???", "sgd", "ngd", "sgd,ngd", "square", "teacher", "cosine",
-          "line", "pi", "relu", "float32", "cpu", "cuda:7", "stacked", "sequential", "MULTIRUN",
-          "mine.Nope"]  # fmt: skip
+          "line", "csv", "lr<0.5", "status=finished", "pi", "relu", "float32", "cpu", "cuda:7", "stacked", "sequential",
+          "MULTIRUN", "mine.Nope"]  # fmt: skip
 FLAGS = [["-m"], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "nope"], ["--resolve"], ["--info"], ["--help"],
          ["--info", "config"], ["--config-dir", "nosuch"], ["--config-dir", "mine"], ["--config-name", "nosuch"],
          ["-p", "nope"], ["--hydra-help"], ["-c"], ["--nope"], ["-sc", "query=bash"]]  # fmt: skip
 OTHERS = {
-    "list": [], "collect": ["out"], "plot": ["out"], "check": [], "figure2": ["out"], "claims": ["claims", "out"],
+    "list": ["where", "sort", "columns"], "report": ["out", "where", "target"], "export": ["to", "out", "where"],
+    "collect": ["out"], "plot": ["out"], "check": [], "figure2": ["out"], "claims": ["claims", "out"],
     "figure1": ["preset", "panels", "seeds", "out", "panel.A.rates", "panel.A", "panel", "presets", "linear_rates"],
     "race": ["preset", "methods", "problems", "seeds", "beside", "out", "config-dir", "problem.A.passes", "problem",
              "tuned_for", "first_tuning_seed", "hydra/launcher", "hydra.launcher.processes"],
@@ -159,7 +160,11 @@ def command_line(rng: random.Random) -> list[str]:
     places = [rng.choice(PLACES) for _ in range(rng.randint(0, 2))]
     return [
         command,
-        *(places if command in ("list", "collect", "plot", "check", "nope") else []),
+        *(
+            places
+            if command in ("list", "report", "export", "collect", "plot", "check", "nope")
+            else []
+        ),
         *words,
     ]
 

@@ -311,7 +311,7 @@ def test_from_a_sweep_to_its_table_and_its_picture(capsys: pytest.CaptureFixture
     assert files and all(file.stat().st_size for file in files)
 
 
-@pytest.mark.parametrize("command", ["plot", "collect", "list"])
+@pytest.mark.parametrize("command", ["plot", "collect", "list", "report"])
 def test_a_folder_without_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
     for folder in ("empty", "missing"):

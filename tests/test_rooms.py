@@ -24,7 +24,7 @@ TIERS = [
     {"plotting"},
     {"runs"},
     {"sweeps"},
-    {"figures", "claims", "bench"},
+    {"figures", "claims", "bench", "reporting", "exporting"},
     {"commands"},
     {"api"},
     {"cli"},

@@ -14,8 +14,7 @@ from nglab.bench.peers import DISTRIBUTIONS
 from nglab.bench.pictures import draw
 from nglab.bench.whole_runs import LOSS, PASSES
 from nglab.runs.folder import FLOOR_FACTOR
-from nglab.runs.machine import processor
-from nglab.runs.provenance import git_commit
+from nglab.runs.provenance import git_commit, processor
 
 VARIABLES = ("MKL_", "OMP_", "OPENBLAS_", "ONEDNN_", "DNNL_", "XLA_", "NGLAB_MKL", "NGLAB_NATIVE")
 READING = (

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+WHERE = "a condition, such as 'optimizer.lr<0.02'; several: all hold"
+"""What `where` means to every command that has it."""
+
+
 def as_lists(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
     """panels=A,B as panels=[A,B] for these keys; Hydra would take it for a sweep."""
     pairs = [override.partition("=") for override in overrides]

@@ -16,6 +16,7 @@ from nglab.plotting import style
 from nglab.plotting.loss_axis import EXAMPLES, loss_limits, positive, seconds_label
 from nglab.plotting.notebook_figure import NotebookFigure
 from nglab.runs.many import describe, differing_keys, flatten
+from nglab.runs.selection import is_number, order
 from nglab.runs.table import RunRecord
 
 PICTURES, FORMATS = ("comparison", "learning_rates"), ("png", "pdf")
@@ -100,16 +101,6 @@ def group(
         values = *(config.get(key) for key in keys), early
         lines.setdefault(values, Line(config, [])).records.append(record)
     return [lines[values] for values in sorted(lines, key=lambda values: [*map(order, values)])]
-
-
-def order(value: Any) -> tuple[bool, float, str]:
-    """Sorts numbers by value before everything else by text."""
-    numeric = is_number(value)
-    return (not numeric, value if numeric else 0, "" if numeric else str(value))
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def final_losses(

@@ -9,10 +9,9 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from nglab.native import instruction_set
 from nglab.native.arithmetic import arithmetic
 from nglab.runs.cores import available_cores
-from nglab.runs.provenance import git_commit
+from nglab.runs.provenance import git_commit, processor
 from nglab.runs.versions import versions
 from nglab.training.clock import limited_to
 
@@ -43,12 +42,6 @@ def machine() -> dict[str, str]:
         "commit": git_commit() or "",
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def processor() -> str:
-    """The processor's name, as Linux tells it, else what Python knows."""
-    told = instruction_set.processor().get("model name")
-    return told or platform.processor() or platform.machine()
 
 
 def memory() -> str:

@@ -1,33 +1,28 @@
 """Many runs as one table: what was configured, what came out, and what tells the runs apart."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from nglab.runs.table import RunRecord
 from nglab.settings.messages import LABELS
 from nglab.settings.nested import leaves
 
+if TYPE_CHECKING:
+    import pandas as pd  # a list of runs is shown without it
+
 BRINGS = {"arch": ("data", "likelihood", "dtype")}
 """What an option of a group brings with it beside its own settings."""
 
-LISTED = {
-    "when": None,
-    "arch": "arch.name", "optimizer": "optimizer.name", "lr": "optimizer.lr", "seed": "seed",
-    "status": None, "loss": None, "×minimum": None, "steps": None, "seconds": None,
-    "folder": None,
-}  # fmt: skip
-"""The columns of the listing, and the configuration's key where they show one."""
 
-
-def collect(records: Iterable[RunRecord]) -> pd.DataFrame:
+def collect(records: Iterable[RunRecord]) -> "pd.DataFrame":
     """A row per run: folder, status, the configuration's dotted keys, the summary's fields.
 
     Where both name a thing (device, dtype, seed) the summary's value stands: what was used.
     """
+    import pandas as pd
+
     return pd.DataFrame(map(collect_row, records))
 
 
@@ -42,25 +37,9 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {k: "-".join(map(str, v)) if isinstance(v, list) else v for k, v in leaves(settings)}
 
 
-def list_runs(records: Sequence[RunRecord], root: Path) -> pd.DataFrame:
-    """Runs below `root` as text, a row each."""
-    rows = [{"folder": str(r.folder.relative_to(root)), **list_row(r)} for r in records]
-    return pd.DataFrame(rows, columns=list(LISTED)).fillna("")
-
-
-def list_row(record: RunRecord) -> dict[str, str]:
-    when = datetime.fromtimestamp((record.folder / "metrics.csv").stat().st_mtime)
-    config, columns, summary = flatten(record.settings), record.columns, record.summary
-    note = summary.get("note")
-    row = {"when": f"{when:%Y-%m-%d %H:%M}"}
-    row |= {column: str(config.get(key, "")) for column, key in LISTED.items() if key}
-    row["status"] = f"{summary['status']} ({note})" if note else summary["status"]
-    if columns["step"]:
-        step, seconds, loss = (columns[k][-1] for k in ("step", "train_seconds", "test_loss"))
-        minimum = summary.get("minimum_loss")
-        row["loss"], row["×minimum"] = f"{loss:.3g}", f"{loss / minimum:.3g}" if minimum else ""
-        row |= {"steps": f"{step:.0f}", "seconds": f"{seconds:.1f}"}
-    return row
+def common_root(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; of one, the one around it."""
+    return Path(os.path.commonpath([folder.parent for folder in folders]))
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:

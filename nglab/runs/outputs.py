@@ -52,6 +52,17 @@ def check_file(file: Path) -> None:
         raise InputError(f"out: {file} is read-only: give another file")
 
 
+def check_new(folder: Path) -> None:
+    """InputError where `folder` cannot be made, holds something already, or lies in the folder of a run."""
+    check_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"out: {folder} holds something already: give a new folder")
+    if run := run_around(folder):
+        raise InputError(
+            f"out: {folder} lies in the folder of a run, {run}: give a folder elsewhere"
+        )
+
+
 @contextmanager
 def writing(file: Path) -> Iterator[TextIO]:
     """`file`, checked already, to write text to; it has the whole of it or what it had before."""

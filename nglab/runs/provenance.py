@@ -1,5 +1,6 @@
 """Where and with what a run is made."""
 
+import platform
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nglab.native import instruction_set
 from nglab.native.arithmetic import arithmetic
 from nglab.runs.versions import versions
 
@@ -14,10 +16,18 @@ from nglab.runs.versions import versions
 def circumstances(device: torch.device) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "processor": processor(),
         **arithmetic(),
         "versions": versions(),
         "git_commit": git_commit(),
     }
+
+
+@cache
+def processor() -> str:
+    """The processor's name, as Linux tells it, else what Python knows."""
+    told = instruction_set.processor().get("model name")
+    return told or platform.processor() or platform.machine()
 
 
 @cache

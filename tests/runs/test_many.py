@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nglab.runs.many import collect, describe, differing_keys, list_runs
-from nglab.runs.table import find_runs, read_each, read_run
+from nglab.runs.many import collect, describe, differing_keys
+from nglab.runs.table import find_runs, read_run
 
 WriteRun = Callable[..., Path]
 
@@ -23,20 +23,6 @@ def test_collect_has_configuration_and_summary(write_run: WriteRun, tmp_path: Pa
     assert table["device"].tolist() == ["cpu", "cpu"]
     assert pd.isna(table.minimum_loss[1])
     assert table["versions.nglab"][0] == "0"
-
-
-def test_list_shows_every_run_whatever_became_of_it(write_run: WriteRun, tmp_path: Path) -> None:
-    write_run("0", [4.0, 2e-5])
-    write_run("1", [4.0, 3.0], status=None)
-    write_run("2", [], status="failed")
-    write_run("3", [4.0, float("inf")], status="diverged", minimum_loss=None)
-    records, _ = read_each(find_runs([tmp_path]))
-    table = list_runs(records, tmp_path).set_index("folder")
-    expected = ["finished", "unfinished", "failed", "diverged"]
-    assert table.status.tolist() == expected
-    shown = table.loc["0", ["arch", "optimizer", "lr", "seed", "loss", "×minimum", "steps"]]
-    assert shown.tolist() == ["square", "sgd", "0.04", "0", "2e-05", "2", "50"]
-    assert table.loss.tolist() == ["2e-05", "3", "", "inf"]
 
 
 def test_a_name_stands_for_what_it_brings() -> None:

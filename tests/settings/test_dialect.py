@@ -56,6 +56,21 @@ def test_other_keys_are_left_to_who_reads_them() -> None:
     assert given("panel.A.seeds=3", more=True).overrides == ["panel.A.seeds=3"]
 
 
+def test_some_keys_may_be_given_several_times() -> None:
+    words = ["a", "--out=X", "--rounds", "r<1", "rounds=r=2"]
+    found = read("thing", "", words, KEYS, "DIR ...", several=["rounds"])
+    assert (found.settings, found.lists) == ({"out": "X"}, {"rounds": ["r<1", "r=2"]})
+    assert read("thing", "", [], KEYS, several=["rounds"]).lists == {"rounds": []}
+    with pytest.raises(InputError, match="out=X is given already"):
+        read("thing", "", ["out=X", "out=Y"], KEYS, several=["rounds"])
+
+
+def test_a_key_may_stand_alone() -> None:
+    for words in (["--rounds", "a"], ["a", "--rounds"], ["a", "--rounds=2"], ["rounds=2", "a"]):
+        found = read("thing", "", words, KEYS, "DIR", alone={"rounds": "2"})
+        assert (found.positions, found.settings) == (["a"], {"rounds": "2"})
+
+
 def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaves:
         given("--help")
