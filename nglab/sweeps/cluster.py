@@ -19,7 +19,8 @@ from hydra.core.utils import JobReturn
 
 from nglab.errors import InputError
 from nglab.runs.folder import write_json
-from nglab.runs.table import read_columns
+from nglab.runs.status import DONE
+from nglab.runs.table import read_columns, status_of
 from nglab.sweeps.job import Job, RunFailed
 from nglab.sweeps.outcomes import failed, name_failures
 from nglab.sweeps.slurm import Slurm, check_tools, queue
@@ -83,12 +84,16 @@ class Submitted:
 
     def steps_taken(self) -> int:
         """As the rows say of the first of its runs that goes on."""
-        for job in self.jobs if self.results is None else []:
-            if not (job.folder / "summary.json").exists():
-                with suppress(InputError):  # not begun
+        if self.results is not None:
+            return self.steps
+        with suppress(InputError):  # a file that is just being written
+            for job in self.jobs:
+                if (status := status_of(job.folder)) is None:
+                    return 0
+                if status not in DONE:
                     return int(max(read_columns(job.folder / "metrics.csv")["step"], default=0))
-                return 0
-        return self.steps
+            return self.steps
+        return 0
 
 
 class Cluster:

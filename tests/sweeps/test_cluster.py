@@ -189,6 +189,8 @@ def test_how_far_a_stack_is_say_the_rows_of_its_first_run_that_goes_on(tmp_path)
     assert stack.steps_taken() == 30
     (jobs[0].folder / "summary.json").write_text('{"status": "diverged"}')
     assert stack.steps_taken() == 40
+    (jobs[1].folder / "summary.json").write_text('{"status": "interrupted"}')  # by its time limit
+    assert stack.steps_taken() == 40
     stack.results = []
     assert stack.steps_taken() == 100
 
