@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from pytest import approx
 
 from nglab import cli
@@ -22,6 +23,8 @@ from nglab.runs import run as run_module
 from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
 from nglab.sweeps import job as job_module
+from nglab.sweeps.application import in_a_line
+from nglab.sweeps.job import HERE, RunFailed
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -360,6 +363,19 @@ def test_a_job_whose_folder_is_taken_meanwhile_is_named_and_the_rest_goes_on(
     assert f"#1 {folder}: {folder} is another's" in "".join(capsys.readouterr())
     assert [path.name for path in find_runs([Path("s")])] == ["0", "2"]
     assert not (folder / ".hydra").exists() and not (folder / "summary.json").exists()
+
+
+def test_what_a_launcher_of_others_raises_is_said_in_a_line():
+    theirs, ours = (OmegaConf.create({"_target_": name}) for name in ("theirs.Launcher", *HERE[:1]))
+    with pytest.raises(RunFailed) as failure, in_a_line(theirs):
+        raise RuntimeError("a worker was killed\n-----\nforty lines")
+    assert str(failure.value) == (
+        "RuntimeError: a worker was killed (of theirs.Launcher); the same again goes on"
+    )
+    with pytest.raises(InputError, match="wrong"), in_a_line(theirs):
+        raise InputError("wrong")
+    with pytest.raises(RuntimeError), in_a_line(ours):
+        raise RuntimeError("ours to mend")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
