@@ -31,5 +31,5 @@ docs: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -c constraints.txt -e ".[dev,docs,export,launchers]"
+	$(BIN)/pip install -c constraints.txt -e ".[dev,docs,export,launchers,tuning]"
 	@touch $@

@@ -37,20 +37,22 @@ KEYS = ["seed", "dtype", "device", "arch", "arch.widths", "arch.activation", "ar
         "arch._target_", "optimizer._target_", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "out",
         "hydra/launcher", "hydra.launcher.processes", "hydra.launcher.memory_gib", "hydra.launcher.cache_mib",
         "hydra.launcher.alone", "hydra.sweeper.max_batch_size", "hydra.job.name", "hydra.verbose", "hydra.mode",
-        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.nope"]  # fmt: skip
+        "hydra.output_subdir", "hydra.job.chdir", "hydra/sweeper", "hydra.sweeper.n_trials", "hydra.nope"]  # fmt: skip
 VALUES = ["", "0", "1", "2", "-1", "1.5", "1e-8", "nan", "inf", "1e400", "9" * 30, "abc", "true", "null", "[]", "[1]",
           "[4,4]", "[[20],20]", "{}", "{a:1}", "${nope}", "${seed}", "${hydra:job.num}", "${now:%Y}", "0,1", "1,abc",
           "range(0,0)", "range(0,3)", "range(3)", "interval(0,1)", "glob(*)", "glob(x*)", "choice(1,2)", "choice()",
           "a=b", "été/#", "'x y'", "\"", "(", "\\", "x" * 300, ".", "..", "/proc/x", "/dev/full", "file", "link", "new",
           "runs/0", "runs/1", "runs/stopped", "sweep", "???", "sgd", "ngd", "sgd,ngd", "square", "teacher", "cosine",
           "line", "csv", "lr<0.5", "status=finished", "pi", "relu", "float32", "cpu", "cuda:7", "stacked", "sequential",
-          "MULTIRUN", "mine.Nope"]  # fmt: skip
+          "MULTIRUN", "optuna", "mine.Nope"]  # fmt: skip
 FLAGS = [["-m"], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "nope"], ["--resolve"], ["--info"], ["--help"],
          ["--info", "config"], ["--config-dir", "nosuch"], ["--config-dir", "mine"], ["--config-name", "nosuch"],
          ["-p", "nope"], ["--hydra-help"], ["-c"], ["--nope"], ["-sc", "query=bash"]]  # fmt: skip
 OTHERS = {
     "list": ["where", "sort", "columns"], "report": ["out", "where", "target"], "export": ["to", "out", "where"],
     "collect": ["out"], "plot": ["out"], "check": [], "figure2": ["out"], "claims": ["claims", "out"],
+    "after": ["claims", "out"], "gain": ["panels", "seeds", "out", "panel.A.gains", "panel.A", "panel"],
+    "batch_size": ["panels", "seeds", "out", "panel.A.passes", "panel.A.methods", "panel"],
     "figure1": ["preset", "panels", "seeds", "out", "panel.A.rates", "panel.A", "panel", "presets", "linear_rates"],
     "race": ["preset", "methods", "problems", "seeds", "beside", "out", "config-dir", "problem.A.passes", "problem",
              "tuned_for", "first_tuning_seed", "hydra/launcher", "hydra.launcher.processes"],
@@ -226,6 +228,7 @@ def counted(worked: list[str]) -> Iterator[None]:
     import nglab.figures.figure1.compute_figure1
     import nglab.figures.figure2.compute_figure2
     import nglab.figures.race.compute_race
+    import nglab.figures.swept
     import nglab.runs.run
 
     class Done(SystemExit):
@@ -247,6 +250,7 @@ def counted(worked: list[str]) -> Iterator[None]:
         (nglab.figures.figure1.compute_figure1, "run_race", stop),
         (nglab.figures.figure2.compute_figure2, "compute", stop),
         (nglab.figures.race.compute_race, "run_race", stop),
+        (nglab.figures.swept, "swept", stop),
         (nglab.claims.claims_table, "rows_of", stop),
         (nglab.bench.suite, "workers", stop),
     ]

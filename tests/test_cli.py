@@ -83,7 +83,7 @@ def test_the_help_of_run_lists_groups_and_keys(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("figur1", "did you mean figure1?"), ("zzz", "there are bench, check, claims,")],
+    [("figur1", "did you mean figure1?"), ("zzz", "there are after, batch_size, bench,")],
 )
 def test_a_mistyped_command(command: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nglab(command) == 2

@@ -43,6 +43,7 @@ def standing(fuzz: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path
     (folder / "mine" / "experiment").mkdir()
     for name, text in EXPERIMENTS.items():
         (folder / "mine" / "experiment" / f"{name}.yaml").write_text(HEAD + text)
+    shutil.copytree(folder / "mine" / "experiment", folder / "mine" / "setting")
     return folder
 
 
@@ -60,6 +61,9 @@ REFUSED = {
     "figure1 out=file": "file: Not a directory",
     "race preset=smoke out=file/x": "file: Not a directory",
     "claims out=file": "file: Not a directory",
+    "after out=file": "file: Not a directory",
+    "gain panels=A out=file": "file: Not a directory",
+    "batch_size panels=A out=file": "file: Not a directory",
     "figure2 out=link": "link: No such file or directory",
     "bench out=/proc/x": "out: /proc/x cannot be made",
     "plot runs/0 out=/proc/x": "out: /proc/x cannot be made",
@@ -93,6 +97,13 @@ REFUSED = {
     f"run -m {TINY} optimizer=glob(x*)": "optimizer=glob(x*): no value",
     f"run -m {TINY} optimizer.lr=interval(0.1,1)": "optimizer.lr=interval(0.1,1): Hydra's own sweeper draws from no",
     f"run -m {TINY} hydra/launcher=stacked hydra/launcher=sequential": "hydra/launcher=stacked is named already",
+    f"run -m {TINY} hydra/launcher=[joblib,stacked]": "hydra/launcher=[joblib,stacked]: several options: give one",
+    f"run -m {TINY} hydra/launcher=sequential,stacked": "hydra/launcher=sequential,stacked: several options: give",
+    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.on=moon": "on=moon: must be one of local, slurm, subm",
+    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.slurm.timeout_min=0": "slurm.timeout_min=0: must be a whole",
+    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.slurm.time=1": "hydra.launcher.slurm.time: no such key",
+    f"run -m {TINY} hydra/launcher=stacked +hydra.launcher.slurm.time=1": "hydra.launcher.slurm.time: no such key",
+    f"run -m {TINY} hydra/launcher=stacked hydra.launcher.slurm.setup=a": "slurm.setup=a: must be a list of",
     "race hydra/launcher=stacked --hydra/launcher=basic": "hydra/launcher=stacked is given already",
     "race out=${hydra:job.num}": "out=None: must be a folder",
     "bench ++out=1e400": "out=inf: must be a folder",
@@ -119,8 +130,9 @@ REFUSED = {
     f"run -m {TINY} optimizer.lr=${{nope}} seed=0,1": "optimizer.lr: Interpolation key 'nope' not found",
     "run --config-dir nosuch": "--config-dir=nosuch: there is no such folder",
     "run --resolve": "--resolve: only with --cfg or --help",
-    f"run {TINY} --config-dir mine experiment=plain": "to add it, +experiment=plain",
-    f"run {TINY} experiment=x": "experiment: no such key",
+    f"run {TINY} --config-dir mine setting=plain": "to add it, +setting=plain",
+    f"run {TINY} experiment=x": "experiment=x: no such option; there are rates",
+    f"run -m {TINY} --config-dir mine experiment=plain,params": "hydra.sweeper=",
     f"run {TINY} preset=smoke": "preset: no such key",
     f"run {TINY} hydra.verbose=1.5": "Hydra refuses the command line: AssertionError",
     f"run {TINY} optimizer/schedule=[4,4]": "Hydra refuses the command line: TypeError",

@@ -15,7 +15,7 @@ from nglab.sweeps.job import RunFailed
 
 
 def run(arguments: str | Sequence[str]) -> RunRecord | list[RunRecord]:
-    """What `nglab run ARGUMENTS` does, in this process: the run's record, or with `-m` those of a sweep, job by job.
+    """What `nglab run ARGUMENTS` does, in this process: the run's record, or of a sweep (`-m`) those of its jobs.
 
     `arguments` are words, or one line of them: `group=option`, `key=value`, `out=FOLDER`, `-m`. The run leaves its
     folder, under outputs/ where none is named; its record has `metrics` (a table of rows × columns), `summary`,
@@ -44,7 +44,8 @@ def run(arguments: str | Sequence[str]) -> RunRecord | list[RunRecord]:
             f"{' '.join(words)}: trains nothing: must be overrides, with -m for a sweep"
         )
     records = [read_run(folder) for folder in folders]
-    return records if {"-m", "--multirun"} & set(words) else records[0]
+    sweep = {"-m", "--multirun"} & set(words) or len(records) > 1  # a file may make it one
+    return records if sweep else records[0]
 
 
 def reason(left: BaseException) -> BaseException:

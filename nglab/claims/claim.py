@@ -39,6 +39,7 @@ class Result:
 
     checks: list[Check]
     draw: Callable[[Axes], None] | None = None
+    beside: tuple[Callable[[Axes], None], ...] = ()  # more panels, to the right of it
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Run the claims; print and write what was expected and what was measured."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -19,34 +19,48 @@ THEMES = (  # the modules that register claims, in the order of the table
     "fishers", "curvature_products", "metrics", "geodesic", "quadratic_model", "reach", "invariance",
 )  # fmt: skip
 
-FILES = ("claims.csv", "claims.md")
-
 EXPLANATION = """\
 B = Bernacchia, Lengyel & Hennequin (2018), M = Martens (2014). What is expected was stated before measuring and follows
 from the theory. A row that says that something fails holds when it fails as the theory says.
 """
 
 
-def load() -> dict[str, Claim]:
-    """Every claim by name."""
-    for theme in THEMES:
-        import_module(f"nglab.claims.{theme}")
-    return CLAIMS
+def load(themes: Sequence[str] = THEMES) -> dict[str, Claim]:
+    """The claims that these modules of `nglab/claims/` register, by name."""
+    modules = [f"nglab.claims.{theme}" for theme in themes]
+    for module in modules:
+        import_module(module)
+    return {
+        name: one
+        for module in modules
+        for name, one in CLAIMS.items()
+        if one.measure.__module__ == module
+    }
 
 
-def chosen(names: Sequence[str]) -> list[Claim]:
+def chosen(names: Sequence[str], themes: Sequence[str] = THEMES) -> list[Claim]:
     """The claims of these names, all where there are none; InputError for a name that is no claim."""
-    claims = load()
+    claims = load(themes)
     for name in names:
         if name not in claims:
             raise InputError(f"claims={name}: no such claim; there are {', '.join(claims)}")
     return [claims[name] for name in names or claims]
 
 
-def run_claims(names: Sequence[str], folder: Path) -> bool:
-    """Measure the claims, print a line a check, write `claims.csv`, `claims.md` and pictures; did all hold?"""
-    claims = chosen(names)
-    check_folder(folder, *FILES, *(f"{claim.name}.png" for claim in claims))
+def run_claims(
+    names: Sequence[str],
+    folder: Path,
+    themes: Sequence[str] = THEMES,
+    stem: str = "claims",
+    page: Callable[[Sequence[Claim], pd.DataFrame], str] | None = None,
+) -> bool:
+    """Measure the claims, print a line a check, write `claims.csv`, `claims.md` and pictures; did all hold?
+
+    `stem` is the name of the two files, and `page` makes the second of the claims and their table.
+    """
+    claims = chosen(names, themes)
+    files = [folder / f"{stem}.csv", folder / f"{stem}.md"]
+    check_folder(folder, *(file.name for file in files), *(f"{one.name}.png" for one in claims))
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     for claim in claims:
@@ -62,8 +76,8 @@ def run_claims(names: Sequence[str], folder: Path) -> bool:
         if result.draw:
             draw(claim, result, folder / claim.name)
     table = pd.DataFrame(rows)
-    table.to_csv(folder / FILES[0], index=False)
-    (folder / FILES[1]).write_text(to_markdown(table))
+    table.to_csv(files[0], index=False)
+    files[1].write_text(page(claims, table) if page else to_markdown(table))
     failed = table[table.verdict != "holds"]
     print(f"\n{len(table) - len(failed)} of {len(table)} checks hold; written to {folder}")
     return failed.empty
@@ -93,10 +107,17 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 @styled
 def draw(claim: Claim, result: Result, stem: Path) -> None:
-    """The claim's picture, as PNG."""
+    """The claim's picture, as PNG: a panel, and those beside it."""
     assert result.draw is not None
-    figure = Figure(figsize=(3.4, 2.6), layout="constrained")
-    axes = figure.add_subplot()
-    result.draw(axes)
-    axes.set_title(f"{claim.name} ({claim.source})", loc="left")
+    panels = [result.draw, *result.beside]
+    figure = Figure(figsize=(3.4 * len(panels), 2.6), layout="constrained")
+    for draw_panel, axes in zip(
+        panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True
+    ):
+        draw_panel(axes)
+    title = f"{claim.name} ({claim.source})"
+    if result.beside:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=8)
+    else:
+        axes.set_title(title, loc="left")
     save(figure, stem, ["png"])

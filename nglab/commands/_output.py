@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,13 @@ def folder_of(config: "DictConfig") -> Path:
     """The folder that a configuration names as `out`."""
     demand(isinstance(config.out, str) and config.out != "", "out", config.out, "a folder")
     return Path(config.out)
+
+
+def drawn(figure: "Callable[[DictConfig, Path], list[Path]]", config: "DictConfig") -> None:
+    """Make what is configured in its folder; show what is done meanwhile, and the files."""
+    show_log("nglab.figures")
+    for file in figure(config, folder_of(config)):
+        print(file)
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ examples:
   nglab figure1 out=outputs/mine
 """
 
-from nglab.commands._output import as_lists, folder_of, show_log, with_preset
+from nglab.commands._output import as_lists, drawn, with_preset
 from nglab.settings.composing import compose
 from nglab.settings.dialect import read
 
@@ -28,6 +28,4 @@ def command(arguments: list[str]) -> None:
 
     from nglab.figures.figure1.compute_figure1 import figure1  # torch: once this is right
 
-    show_log("nglab.figures")
-    for file in figure1(config, folder_of(config)):
-        print(file)
+    drawn(figure1, config)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nglab.settings.dialect import quoted
 from nglab.sweeps.application import run_command
 
-SWEEPS = {"-m", "--multirun"}
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
 def command(arguments: list[str]) -> None:
@@ -13,16 +13,20 @@ def command(arguments: list[str]) -> None:
 
 
 def with_folder(arguments: list[str]) -> Iterator[str]:
-    """`out=DIR`, as every command has it, by Hydra's name: the folder of the run, or with -m of the sweep.
+    """`out=DIR`, as every command has it, by Hydra's names: the folder of the run, or of the sweep, be it -m or a file
+    that makes it one.
 
     Quoted, so that the name may have any character; `${…}` is resolved in it as elsewhere.
     """
-    key = "hydra.sweep.dir" if SWEEPS & set(arguments) else "hydra.run.dir"
     rest = iter(arguments)
     for word in rest:
         if word == "--out":
-            yield f"{key}={quoted(next(rest, ''))}"
+            yield from folders(next(rest, ""))
         elif word.removeprefix("--").startswith("out="):
-            yield f"{key}={quoted(word.partition('=')[2])}"
+            yield from folders(word.partition("=")[2])
         else:
             yield word
+
+
+def folders(name: str) -> list[str]:
+    return [f"{key}={quoted(name)}" for key in FOLDERS]

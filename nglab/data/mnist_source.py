@@ -1,6 +1,8 @@
 """What every task on the MNIST images shares: the files, the sizes of the splits, the pixels as numbers."""
 
-from dataclasses import dataclass
+import os
+from contextlib import chdir
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -31,6 +33,9 @@ class MnistSource(DataSource):
         "test examples are taken from the end of the training images instead: for tuning"
     )
 
+    made_in: str = field(default_factory=os.getcwd, init=False, compare=False, repr=False)
+    """Where a relative `root` lies: the working folder then, whatever folder a job changes to."""
+
     def check(self, key: str, run: Any) -> None:
         """InputError where a split has fewer examples."""
         for split, most in EXAMPLES.items():
@@ -47,7 +52,8 @@ class MnistSource(DataSource):
         demand(fits, f"{key}.train_examples", self.train_examples, right)
 
     def verify(self) -> None:
-        verify(self.root)
+        with chdir(self.made_in):
+            verify(self.root)
 
     def examples(self, split: str) -> int:
         return {"train": self.train_examples, "test": self.test_examples}[split]
@@ -59,7 +65,8 @@ class MnistSource(DataSource):
     def part(self, split: str, what: str) -> Tensor:
         """What a file of "images" or "labels" holds of a split's examples, `[N, …]`, uint8."""
         examples, held_out = self.examples(split), self.validation and split == "test"
-        values = read(self.root, "train" if held_out else split, what)
+        with chdir(self.made_in):
+            values = read(self.root, "train" if held_out else split, what)
         check_split(f"data.{split}_examples", examples, len(values))
         self.check_held_out("data", len(values))
         return values[-examples:] if held_out else values[:examples]

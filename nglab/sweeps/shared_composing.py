@@ -91,6 +91,7 @@ class SharedConfigLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        overrides = self.without_plus(config_name, overrides)
         arguments = (config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         compose, others = super().load_configuration, (config_name, *arguments[2:])
 
@@ -109,6 +110,18 @@ class SharedConfigLoader(ConfigLoaderImpl):
             new = {o.key_or_group for o, there in pairs if o.input_line != there}
             vary(cfg, [o for o in own if o.key_or_group in new], parsed)
         return cfg
+
+    def without_plus(self, config_name: str | None, overrides: list[str]) -> list[str]:
+        """`+group=option` as `group=option` where the configuration has the group, chosen or not."""
+        parsed = self.parse(overrides)
+        if not any(o.is_add() for o in parsed) or config_name is None:
+            return overrides
+        file = self.repository.load_config(config_name)
+        there = {getattr(one, "group", None) for one in (file and file.defaults_list) or []}
+        return [
+            text.removeprefix("+") if o.is_add() and o.key_or_group in there else text
+            for text, o in zip(overrides, parsed, strict=True)
+        ]
 
     def is_group(self, key: str) -> bool:
         """Whether it is a folder of options."""

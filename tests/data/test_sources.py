@@ -1,6 +1,7 @@
 """What every data source is held to. A new one is a line of SOURCES; those of MNIST read tiny files made here."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from data.tiny_mnist import CONTENTS, TEST, TRAIN
 from torch.testing import assert_close
 
+from nglab import cli
 from nglab.data.mnist import MnistImages
 from nglab.data.mnist_digits import MnistDigits
 from nglab.data.source import DataSource
@@ -17,6 +19,7 @@ from nglab.likelihoods.bernoulli import Bernoulli
 from nglab.likelihoods.categorical import Categorical
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.network import Network
+from nglab.runs.table import read_run
 
 SOURCES: dict[str, tuple[Callable[..., DataSource], Network]] = {  # of the root; a network for it
     "teacher": (lambda root: Teacher(4, 3, 1e-2, 5.0), Network((5, 3, 2))),
@@ -169,3 +172,24 @@ def test_files_with_fewer_examples_or_none_are_refused(name, root):
     for missing in (source.verify, lambda: source.dataset(network, 1.0, 0)):
         with pytest.raises(InputError, match=r"missing.*nglab data mnist"):
             missing()
+
+
+def test_a_relative_root_means_the_folder_that_the_source_was_made_in(root, tmp_path, monkeypatch):
+    """Hydra may change to a job's own folder (`hydra.job.chdir`)."""
+    monkeypatch.chdir(root.parent)
+    source = MnistImages(4, 3, root.name, False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    network = SOURCES["mnist"][1]
+    assert_close(
+        source.dataset(network, 1.0, 0).train_x,
+        MnistImages(4, 3, str(root), False).dataset(network, 1.0, 0).train_x,
+    )
+    assert source == MnistImages(4, 3, root.name, False)
+
+
+def test_a_job_in_its_own_folder_finds_relative_data(root, in_process):
+    words = ["arch=mlp", "data=mnist", "arch.widths=[784,3,784]", f"data.root=../{root.name}", "train.passes=1",
+             "data.train_examples=5", "data.test_examples=3", "optimizer=sgd", "optimizer.batch_size=5"]  # fmt: skip
+    assert cli.main(["run", *words, "hydra.job.chdir=true", "out=a/run"]) == 0
+    assert read_run(Path("a/run")).summary["status"] == "finished"

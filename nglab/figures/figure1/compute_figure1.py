@@ -4,7 +4,6 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -12,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from nglab.errors import InputError
 from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates, table, to_markdown
 from nglab.figures.figure1.statements import statements_table
+from nglab.figures.panels import panels_of
 from nglab.figures.race.compute_race import LAUNCHER
-from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning, chosen_of, groups_of
+from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning
 from nglab.figures.race.race_tuning import Entrant
 from nglab.figures.race.run_race import enter_all, run_race
 from nglab.runs.folder import whole
-from nglab.settings.building import build, value_of
 from nglab.settings.fields import Count, Positive, setting
 from nglab.settings.messages import demand
 from nglab.sweeps.asked import asking
@@ -84,15 +83,7 @@ def figure1(config: DictConfig, folder: Path) -> list[Path]:
 
 def read_panels(config: DictConfig) -> dict[str, Panel]:
     """The panels asked for, the preset's settings filled in."""
-    values: Any = OmegaConf.to_container(config, resolve=True)
-    known = groups_of("panel", values["panel"])
-    names = chosen_of("panels", values["panels"], known)
-    seeds = value_of(Count | None, values["seeds"], "seeds")
-    shared = {} if seeds is None else {"seeds": seeds}
-    panels = {name: build(Panel, {**known[name], **shared}, f"panel.{name}") for name in names}
-    for name, panel in panels.items():
-        panel.check(f"panel.{name}", panel)
-    return dict(sorted(panels.items()))
+    return panels_of(config, Panel)
 
 
 def rates_tried(sgd: Entrant, panel: Panel) -> pd.DataFrame:
