@@ -129,6 +129,15 @@ def test_gradient_and_fisher_are_those_of_autodiff(widths, rank_deficient):
     assert_close(root_pinv @ root, torch.eye(root.shape[1], dtype=root.dtype))
 
 
+@pytest.mark.parametrize("unit", [1e-14, 1.0, 1e14])
+def test_what_counts_as_zero_in_a_moment_does_not_depend_on_its_unit(unit):
+    sigma = unit * torch.diag(torch.tensor([1.0, 1e-4, 1e-9, 0.0], dtype=torch.float64))
+    root, root_pinv = second_moment_root(sigma, cutoff=1e-6)
+    assert root.shape == (4, 2)
+    assert_close(root @ root.T / unit, torch.diag(torch.tensor([1.0, 1e-4, 0, 0])).double())
+    assert_close(root_pinv @ root, torch.eye(2, dtype=torch.float64))
+
+
 def random_widths(seed: int) -> tuple[int, ...]:
     depth = int(torch.randint(1, 6, (1,), generator=torch.Generator().manual_seed(seed)))
     widths = torch.randint(2, 8, (depth + 1,), generator=torch.Generator().manual_seed(seed + 1))

@@ -3,6 +3,7 @@ from dense_reference import autograd_gradient, network_output
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
+from nglab.networks.network import Network
 from nglab.networks.passes import (
     Activations,
     Errors,
@@ -82,6 +83,14 @@ def test_many_examples_go_through_the_product_of_the_weights_of_a_linear_network
     linear = NETWORKS["bottleneck"]
     assert [by_matrices(linear, examples) for examples in (1, 7, 8, 100)] == [0, 0, 1, 1]
     assert not by_matrices(NETWORKS["tanh with bias"], 1000)
+
+
+def test_a_linear_network_with_biases_is_no_product_of_its_weights():
+    network = Network((4, 3, 2), bias=True)
+    params, (x, _) = random_params(network), random_batch(network)
+    assert network.linear and not network.is_matrix and not by_matrices(network, 1000)
+    assert Network((4, 3, 2)).is_matrix and not Network((4, 3, 2), "tanh").is_matrix
+    assert_close(forward(network, params, x).output, network_output(network, list(params), x)[-1])
 
 
 def test_kept_buffers_give_the_same_as_new_ones():

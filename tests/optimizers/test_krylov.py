@@ -160,6 +160,17 @@ def test_a_step_must_promise_some_gain():
     assert bfgs(function, start, 5, least_gain=0.019)[1] > 0
 
 
+def test_where_there_is_no_direction_there_is_no_step():
+    network = NETWORKS["one layer"]
+    params, (x, _) = random_params(network), random_batch(network, 20)
+    method = krylov()
+    state = method.init(task_of(network), params, lambda purpose: [])
+    before = params.map(torch.clone)
+    after, state = method.step(params, state, 0 * x, torch.zeros(20, 2).double())
+    assert all(torch.equal(w, old) for w, old in zip(after, before, strict=True))
+    assert (state.directions, state.bfgs_steps, state.skipped_steps) == (0, 0, 1)
+
+
 def test_the_last_step_is_one_of_the_directions():
     params, (x, y), _, _ = halves(krylov(), NETWORK)
     method = krylov(directions=1)
