@@ -104,7 +104,7 @@ def begin_or_go_on(
             draw(record.folder, record.rows, record.minimum_loss, record.facts)
     except BaseException as error:
         interrupted = signals.ending or isinstance(error, KeyboardInterrupt)
-        why = {} if interrupted else {"traceback": traceback.format_exc()}
+        why = {} if interrupted else cause(error)
         keeper.give_room()
         for record in (r for r in records if r.summary is None):
             with suppress(OSError):
@@ -112,6 +112,13 @@ def begin_or_go_on(
         raise
     checkpoint.remove()
     return [record.summary for record in records if record.summary is not None]
+
+
+def cause(error: BaseException) -> dict[str, str]:
+    """What the summary of a failed run says: what was wrong with the input, or else the traceback."""
+    if isinstance(error, InputError):
+        return {"note": str(error)}
+    return {"traceback": traceback.format_exc()}
 
 
 def take_rows(record: RecordWriter, config: Config) -> bool:

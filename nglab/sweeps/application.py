@@ -6,6 +6,8 @@ A sweep whose last job is wrong stops before its first one writes anything.
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 from typing import Any, cast
@@ -28,7 +30,7 @@ from nglab.errors import InputError
 from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain, unforeseen
-from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder
+from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder, one_at_a_time
 from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 from nglab.sweeps.workers import passing_on
@@ -184,14 +186,27 @@ def sweep(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     place.mkdir(parents=True, exist_ok=True)
     with alone_in(place):
         for job in jobs:
-            again = cfg.hydra.launcher._target_ in HERE
-            may_begin(job.folder, job.config.described(), again)
+            may_begin(job.folder, job.config.described(), again=True)
         callbacks.on_multirun_start(config=cfg, config_name=name)
         task_overrides = as_given(cfg.hydra.overrides.task)
-        with passing_on([job.folder for job in jobs]):
+        with passing_on([job.folder for job in jobs]), in_a_line(cfg.hydra.launcher):
             sweeper.sweep(arguments=task_overrides)
         callbacks.on_multirun_end(config=cfg, config_name=name)
     return getattr(sweeper, "folders", [job.folder for job in jobs])
+
+
+@contextmanager
+def in_a_line(launcher: DictConfig) -> Iterator[None]:
+    """What a launcher of others raises, such as that a worker of its was killed, as the failure of the sweep."""
+    try:
+        yield
+    except (InputError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        if one_at_a_time(launcher) or launcher._target_ in HERE:
+            raise
+        what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise RunFailed(f"{what} (of {launcher._target_}); the same again goes on") from error
 
 
 def rerun(args: Namespace) -> list[Path]:

@@ -28,7 +28,7 @@ from nglab.runs.ownership import ForeignRun, alone_in, finished, may_begin, stan
 from nglab.settings.composing import compose_one, explain, without_hydra
 from nglab.settings.dialect import quoted
 from nglab.sweeps.application import hydra_for
-from nglab.sweeps.job import Job, JobCallbacks, sweep_job
+from nglab.sweeps.job import Job, JobCallbacks, submits, sweep_job
 from nglab.sweeps.preflight import check_choices, check_machine
 from nglab.sweeps.workers import passing_on
 
@@ -83,7 +83,7 @@ class Asked:
 
     def launch(self, jobs: Sequence[Job]) -> None:
         """Run those jobs that are not finished; raises what one of them raised."""
-        left = unfinished(jobs)
+        left = unfinished(jobs, here=not submits(self.sweep.hydra.launcher))
         if not left:
             return
         HydraConfig.instance().set_config(self.sweep)
@@ -96,12 +96,13 @@ class Asked:
             _ = done.return_value  # raises what the job raised
 
 
-def unfinished(jobs: Sequence[Job]) -> list[Job]:
-    """InputError where one's folder is another's, the data is not here, or the GPU is not."""
+def unfinished(jobs: Sequence[Job], here: bool = True) -> list[Job]:
+    """InputError where one's folder is another's or, of what runs `here`, the data or the GPU is not here."""
     left = [job for job in jobs if not finished(job.folder, job.config.described())]
     for job in left:
         may_begin(job.folder, job.config.described(), again=True)
-    check_machine([job.config for job in left])
+    if here:
+        check_machine([job.config for job in left])
     return left
 
 

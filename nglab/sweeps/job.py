@@ -1,9 +1,8 @@
 """One job of `nglab run`: its folder is taken, then Hydra's files are written there, then it is trained."""
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import filter_overrides
+from hydra.core.utils import JobReturn, filter_overrides
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nglab.errors import InputError
+from nglab.runs.folder import RecordWriter
 from nglab.runs.full_disk import full_disk
-from nglab.runs.ownership import finished, may_begin, take
+from nglab.runs.ownership import alone_in, finished, may_begin, take
+from nglab.runs.table import status_of
 from nglab.settings.composing import explain, unforeseen
 from nglab.settings.messages import demand
 from nglab.sweeps.hydra_files import write_hydra_files
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HERE = ("hydra_plugins.nglab_launcher.Sequential", "hydra_plugins.nglab_launcher.Stacked")
-"""The launchers that run their jobs in this process and leave finished ones alone."""
+"""The launchers that run their jobs in this process, unless they are told to run them elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,15 @@ class JobCallbacks(Callbacks):
     """Hydra's callbacks, the first of which takes a job's folder, in whatever process the job is started.
 
     Every launcher calls them around every job. Hydra itself leaves the folder alone, `shared_composing.hands_off`.
+    What hinders a job before it is trained is raised by `train`: every launcher takes that for the job's own result,
+    and goes on with the others.
     """
 
     def __init__(self, cfg: DictConfig | None = None) -> None:
         super().__init__(cfg)
         self.checked, self.jobs = Here(), Here()
+        self.hindrance: Exception | None = None
+        self.is_finished = False
 
     def check(self, composed: DictConfig) -> "Config":
         """The job's configuration, checked once whoever asks."""
@@ -89,10 +94,27 @@ class JobCallbacks(Callbacks):
         return config
 
     def on_job_start(self, config: DictConfig, *, task_function: TaskFunction, **more: Any) -> None:
-        with reported():
-            self.begin(self.check(config))
-            write_hydra_files(config)
-        super().on_job_start(config, task_function=task_function, **more)
+        self.hindrance = None
+        try:
+            with reported():
+                self.begin(self.check(config))
+                if not self.is_finished:
+                    write_hydra_files(config)
+        except (InputError, RunFailed) as error:
+            self.hindrance = error
+        if self.begins:
+            super().on_job_start(config, task_function=task_function, **more)
+        else:
+            close_logs()
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **more: Any) -> None:
+        if self.begins:
+            super().on_job_end(config, job_return, **more)
+
+    @property
+    def begins(self) -> bool:
+        """Whether the job in hand is to be trained: another's folder, and what is finished, are left alone."""
+        return self.hindrance is None and not self.is_finished
 
     def begin(self, config: "Config") -> None:
         """Take the folder for the job in hand; InputError where it is another's or its run cannot go on."""
@@ -100,36 +122,77 @@ class JobCallbacks(Callbacks):
         folder, settings = Path(hydra.runtime.output_dir), config.described()
         may_begin(folder, settings, again=hydra.mode == RunMode.MULTIRUN)
         take(folder, settings)
+        self.is_finished = finished(folder, settings)
 
     def train(self, _: DictConfig) -> float:
         """What Hydra calls its task: train the job in hand; what came out, for a sweeper."""
         from nglab.runs.run import run  # torch: seconds, and only here
 
-        hydra, config = HydraConfig.get(), self.in_hand
-        folder = Path(hydra.runtime.output_dir)
-        concurrent = hydra.mode == RunMode.MULTIRUN and not one_at_a_time(hydra.launcher._target_)
         with at_a_job(), reported():
-            if finished(folder, config.described()):
-                log.info("%s: finished already", folder)
+            if self.hindrance:
+                raise self.hindrance
+            hydra, config = HydraConfig.get(), self.in_hand
+            folder = Path(hydra.runtime.output_dir)
+            concurrent = hydra.mode == RunMode.MULTIRUN and not one_at_a_time(hydra.launcher)
+            if self.is_finished:
+                print(f"{folder}: finished already")
             else:
-                run(config, folder, concurrent=concurrent)
+                with leaving_refusals([folder], [config]):
+                    run(config, folder, concurrent=concurrent)
             return outcome_of(folder)
 
 
-def one_at_a_time(launcher: str) -> bool:
+def own_logs() -> list[logging.FileHandler]:
+    """The log files that Hydra has opened for a job."""
+    return [h for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+
+
+def close_logs() -> None:
+    """The log of a folder that is left alone is left alone too: a launcher may have something to say."""
+    for handler in own_logs():
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def one_at_a_time(launcher: DictConfig) -> bool:
     """Whether the jobs of a sweep run in this process, none beside another."""
-    return launcher in HERE or launcher.endswith("BasicLauncher")
+    target = str(launcher._target_)
+    return target.endswith("BasicLauncher") or (target in HERE and not submits(launcher))
+
+
+def submits(launcher: DictConfig) -> bool:
+    """Whether a launcher hands its jobs to submitit, which may run them on other machines."""
+    return "submitit" in str(launcher._target_) or launcher.get("on", "local") != "local"
+
+
+@contextmanager
+def leaving_refusals(folders: Sequence[Path], configs: Sequence["Config"]) -> Iterator[None]:
+    """Where a machine refuses jobs that have their folders, each leaves a result without rows that says why."""
+    try:
+        yield
+    except InputError as error:
+        for folder, config in zip(folders, configs, strict=True):
+            leave_refusal(folder, config, str(error))
+        raise
+
+
+def leave_refusal(folder: Path, config: "Config", why: str) -> None:
+    """So that the job is listed; a folder where something is left already, or another is at work, stays as it is."""
+    from nglab.runs.run import columns  # torch
+
+    with suppress(InputError), alone_in(folder):
+        if status_of(folder) is None:
+            record = RecordWriter(folder, {}, columns(config))
+            record.start([])
+            record.close("failed", note=why)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """What a run raises as its user shall see it. SystemExit passes Hydra, which turns all else into status 1."""
+    """What a run raises as its user shall see it: wrong input by its message, all else in the log and by a line."""
     try:
         yield
-    except InputError as error:
-        print(f"nglab: {error}", file=sys.stderr)
-        sys.exit(2)
-    except RunFailed:
+    except (InputError, RunFailed):
         raise
     except Exception as error:
         if full := full_disk(error):

@@ -7,21 +7,35 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from nglab.errors import InputError
 from nglab.runs.ownership import finished
 from nglab.settings.building import value_of
 from nglab.settings.fields import Count, Positive
-from nglab.sweeps.job import Job, RunFailed, reported, sweep_job
+from nglab.sweeps.cluster import Cluster
+from nglab.sweeps.job import (
+    Job,
+    JobCallbacks,
+    RunFailed,
+    leaving_refusals,
+    own_logs,
+    reported,
+    sweep_job,
+)
+from nglab.sweeps.node import Stack
 from nglab.sweeps.objective import with_outcome
+from nglab.sweeps.outcomes import done, error_of, failed, name_failures
+from nglab.sweeps.slurm import Slurm
 from nglab.sweeps.workers import Lost, in_processes, useful_processes
 
 log = logging.getLogger(__name__)
@@ -31,6 +45,8 @@ OPTIONS = {
     "cache_mib": Positive | None,
     "processes": Count | None,
     "alone": bool,
+    "on": Literal["local", "slurm", "submitit_local"],
+    "slurm": Slurm,
 }
 """What the options of `stacked` must be."""
 
@@ -78,9 +94,14 @@ class Sequential(Launcher):
         """Run a group; what cannot even be started, as on a full disk, has failed, and the next one begins."""
         try:
             with reported():
-                return self.run(jobs, **more)
-        except RunFailed as error:
-            return [failed(error) for _ in jobs]
+                results = self.run(jobs, **more)
+        except (InputError, RunFailed) as error:
+            results = [failed(error, job.overrides) for job in jobs]
+        if any(
+            isinstance(error_of(result), InputError) for result in results
+        ):  # else it is in the log
+            name_failures(jobs, results)
+        return results
 
     def run(self, jobs: list[Job]) -> list[JobReturn]:
         """Run a group."""
@@ -108,33 +129,62 @@ class Stacked(Sequential):
     a GPU may be used. A stack that would take more than `memory_gib`, or whose steps would touch more than
     `cache_mib`, is trained in parts. The jobs that cannot be stacked follow one after another, or where they need not
     be `alone`, are dealt out with the stacks.
+
+    `on` a cluster each stack, and each job that cannot be stacked, is a job of `slurm`'s, at most `processes` of them
+    at a time (null: as many as there are), and where there are jobs enough as many stacks.
     """
 
     def __init__(
-        self, memory_gib: float, cache_mib: float | None, processes: int | None, alone: bool
+        self,
+        memory_gib: float,
+        cache_mib: float | None,
+        processes: int | None,
+        alone: bool,
+        on: str,
+        slurm: DictConfig,
     ) -> None:
         given = {
             "memory_gib": memory_gib,
             "cache_mib": cache_mib,
             "processes": processes,
             "alone": alone,
+            "on": on,
+            "slurm": slurm,
         }
-        for key, value in given.items():
-            value_of(OPTIONS[key], value, f"hydra.launcher.{key}")
+        right = {
+            key: value_of(OPTIONS[key], value, f"hydra.launcher.{key}")
+            for key, value in given.items()
+        }
         self.memory = memory_gib * 2**30
         self.cache = math.inf if cache_mib is None else cache_mib * 2**20
         self.processes, self.alone = processes, alone
+        self.cluster = None if on == "local" else Cluster(on, right["slurm"], processes)
+
+    @property
+    def sweep(self) -> Path:
+        return Path(self.config.hydra.sweep.dir).absolute()
 
     def groups(self, jobs: list[Job]) -> list[list[Job]]:
+        """The stacks; those that a cluster has already come first."""
+        there = self.cluster.under_way(jobs, self.sweep) if self.cluster else []
+        numbers = {job.number for stack in there for job in stack}
+        return [*there, *self.stacks([job for job in jobs if job.number not in numbers])]
+
+    def stacks(self, jobs: list[Job]) -> list[list[Job]]:
         from nglab.sweeps.grouping import group  # torch: seconds
 
         configs = [job.config for job in jobs]
-        self.processes = self.processes or useful_processes(c.device for c in configs)
-        groups = group(configs, self.memory / self.processes, self.cache, self.processes)
+        if self.cluster:
+            groups = group(configs, self.memory, self.cache, self.processes or 1)
+        else:
+            self.processes = self.processes or useful_processes(c.device for c in configs)
+            groups = group(configs, self.memory / self.processes, self.cache, self.processes)
         return [[jobs[i] for i in members] for members in groups]
 
     def run_all(self, groups: list[list[Job]]) -> Iterator[list[JobReturn]]:
         """The stacks, several at a time, then the others; what comes back is in the order of `groups`."""
+        if self.cluster:
+            return iter(self.run_on(self.cluster, groups) if groups else [])
         dealt = [jobs for jobs in groups if self.is_dealt(jobs)]
         count = min(self.processes or 1, len(dealt))
         if count < 2:
@@ -147,37 +197,58 @@ class Stacked(Sequential):
     def is_dealt(self, jobs: list[Job]) -> bool:
         return len(jobs) > 1 or not self.alone
 
+    def run_on(self, cluster: Cluster, groups: list[list[Job]]) -> list[list[JobReturn]]:
+        """Hand over those that the cluster does not have yet, and wait for all."""
+        there = copy(self)  # as a node has it
+        there.cluster = None
+        if new := groups[len(cluster.has) :]:
+            threads = cluster.asks.cpus_per_task
+            cluster.hand_over(new, [Stack(there, jobs, threads) for jobs in new], self.sweep)
+        return cluster.results()
+
     def run(self, jobs: list[Job], beside_others: bool = False) -> list[JobReturn]:
         if len(jobs) == 1 and not beside_others:
             return super().run(jobs)
+        log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
+        opened = [(job, *self.opened(job)) for job in jobs]
+        self.log_of_the_sweep()
+        begun = [(job, result) for job, result, logs in opened if logs is not None]
+        try:
+            with also_logging_to(chain(*(logs or [] for _, _, logs in opened))), reported():
+                self.train([job for job, _ in begun], beside_others)
+        except (InputError, RunFailed) as error:
+            for _, result in begun:
+                result.status, result.return_value = JobStatus.FAILED, error
+        return [result for _, result, _ in opened]
+
+    def train(self, jobs: list[Job], beside_others: bool) -> None:
         from nglab.runs.run import run_together  # torch: seconds
 
-        log.info("%d jobs trained as one:\n%s", len(jobs), "\n".join(map(str, jobs)))
-        results, logs = zip(*map(self.opened, jobs), strict=True)
-        self.log_of_the_sweep()
-        try:
-            with also_logging_to(chain(*logs)), reported():
+        configs, folders = [job.config for job in jobs], [job.folder for job in jobs]
+        if jobs:
+            with leaving_refusals(folders, configs):
                 run_together(
-                    [job.config for job in jobs],
-                    [job.folder for job in jobs],
+                    configs,
+                    folders,
                     progress=False if beside_others else None,
                     concurrent=beside_others,
                 )
-        except RunFailed as error:
-            for result in results:
-                result.status, result.return_value = JobStatus.FAILED, error
-        return list(results)
 
-    def opened(self, job: Job) -> tuple[JobReturn, list["MemberLog"]]:
+    def opened(self, job: Job) -> tuple[JobReturn, list["MemberLog"] | None]:
         """What Hydra does around a job, without the copies that `run_job` makes: its folder, with .hydra/, and its log.
 
-        The callbacks of others are told of its end at once: they know one job at a time.
+        None for the log where there is nothing to train: it is refused, or finished. The callbacks of others are told
+        of its end at once: they know one job at a time.
         """
         cfg, result = job.composed, done()
+        callbacks = cast(JobCallbacks, self.context.callbacks)
         configure_log(cfg.hydra.job_logging, cfg.hydra.verbose)
-        self.context.callbacks.on_job_start(config=cfg, task_function=self.task)
-        self.context.callbacks.on_job_end(config=cfg, job_return=result)
-        return result, [MemberLog(job.folder, file) for file in own_logs()]
+        callbacks.on_job_start(config=cfg, task_function=self.task)
+        callbacks.on_job_end(config=cfg, job_return=result)
+        if callbacks.hindrance:
+            return failed(callbacks.hindrance, job.overrides), None
+        logs = [MemberLog(job.folder, file) for file in own_logs()]
+        return result, logs if callbacks.begins else None
 
 
 def brought(jobs: Sequence[Job], results: list[JobReturn] | Lost) -> list[JobReturn]:
@@ -187,24 +258,7 @@ def brought(jobs: Sequence[Job], results: list[JobReturn] | Lost) -> list[JobRet
     named = ", ".join(f"#{job.number} {job.folder}" for job in jobs)
     error = RunFailed(f"{results}: {named}: the same again goes on")
     log.error("%s", error)
-    return [failed(error) for _ in jobs]
-
-
-def failed(error: Exception) -> JobReturn:
-    result = JobReturn(status=JobStatus.FAILED)
-    result.return_value = error
-    return result
-
-
-def done() -> JobReturn:
-    result = JobReturn(status=JobStatus.COMPLETED)
-    result.return_value = None
-    return result
-
-
-def own_logs() -> list[logging.FileHandler]:
-    """The log files that Hydra has opened for a job."""
-    return [h for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+    return [failed(error, job.overrides) for job in jobs]
 
 
 class MemberLog(logging.Handler):

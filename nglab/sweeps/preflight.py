@@ -41,7 +41,7 @@ def check_jobs(context: HydraContext, cfg: DictConfig) -> list[Job]:
         check_folder(job.folder)
         folders.add(job.folder)
         jobs.append(job)
-    if one_at_a_time(cfg.hydra.launcher._target_):
+    if one_at_a_time(cfg.hydra.launcher):
         check_machine([job.config for job in jobs])
     return jobs if is_basic(cfg) else []
 
@@ -86,13 +86,19 @@ def split(overrides: list[Override]) -> list[list[str]]:
     return jobs
 
 
+ALONE = ("hydra/launcher", "hydra/sweeper")
+"""The groups of Hydra's own of which there is one option; of its callbacks there may be a list."""
+
+
 def check_choices(overrides: Sequence[str]) -> None:
     """InputError where two options of one group of Hydra's own, such as two launchers, are named."""
     chosen: dict[str, str] = {}
     for word in overrides:
-        group = word.partition("=")[0].lstrip("+")
+        group, _, option = word.lstrip("+").partition("=")
         if group.startswith("hydra/") and chosen.setdefault(group, word) != word:
             raise InputError(f"{word}: {chosen[group]} is named already: give one of them")
+        if group in ALONE and set(option) & set("[,("):
+            raise InputError(f"{word}: several options: give one of them")
 
 
 def check_machine(configs: list["Config"]) -> None:

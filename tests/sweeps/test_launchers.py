@@ -12,14 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from pytest import approx
 
 from nglab import cli
+from nglab.errors import InputError
 from nglab.plotting.loss_axis import seconds_label
 from nglab.runs import config as config_module
 from nglab.runs import run as run_module
 from nglab.runs.config import check
 from nglab.runs.table import find_runs, read_run
+from nglab.sweeps import job as job_module
+from nglab.sweeps.application import in_a_line
+from nglab.sweeps.job import HERE, RunFailed
 from nglab.training.loop import train
 
 SMALL = ["arch=mlp", "arch.widths=[5,4,3]", "data.train_examples=90", "data.test_examples=20",
@@ -212,7 +217,7 @@ def test_ctrl_c_leaves_what_is_done_and_the_sweep_goes_on_later(monkeypatch):
         assert_same_run(f"together/{i}", f"alone/{i}")
 
 
-@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+@pytest.mark.parametrize("launcher", ["sequential", "stacked", "basic"])
 def test_a_repeated_sweep_leaves_alone_what_is_finished(launcher, stacks):
     sweep = ["-m", "optimizer=sgd", "seed=0,1,2", f"hydra/launcher={launcher}", "hydra.sweep.dir=s"]
     assert nglab(*sweep) == 0
@@ -234,7 +239,6 @@ def test_a_sweep_of_another_configuration_is_refused(capsys):
     assert nglab("-m", "seed=0,2", "hydra.sweep.dir=s") == 2
     assert f"{Path('s/1').absolute()} holds a run already" in capsys.readouterr().err
     assert {p: p.stat().st_mtime_ns for p in Path("s").rglob("*")} == before
-    assert nglab("-m", "seed=0,1", "hydra.sweep.dir=s", "hydra/launcher=basic") == 2
 
 
 def test_a_run_of_its_own_is_never_made_twice(capsys):
@@ -313,22 +317,65 @@ def test_help_names_the_launchers(capsys):
     ("launcher", "settings"),
     [("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["hydra.launcher.timeout_min=5"])],
 )
-def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, tmp_path):
-    """They work in processes of their own, beside one another: the summaries and the axis of the clock say so."""
-    sweep = ["-m", *LINEAR, "optimizer=sgd", "optimizer.lr=0.01,0.02", "hydra.sweep.dir=there"]
-    overrides = [*SMALL, *(o for o in sweep if o != "-m"), f"hydra/launcher={launcher}", *settings]
-    command = [sys.executable, "-m", "nglab", "run", "-m", *overrides]
-    environment = {**os.environ, "PYTHONPATH": str(Path(run_module.__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert nglab(*sweep[:-1], "hydra.sweep.dir=here") == 0
-    for job in ("0", "1"):
-        theirs, ours = read_run(tmp_path / "there" / job), read_run(tmp_path / "here" / job)
-        columns = ["examples_seen", "test_loss"]
-        np.testing.assert_allclose(theirs.metrics[columns], ours.metrics[columns], rtol=1e-12)
-        assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
-        assert not ours.summary["concurrent"]
+def test_the_launchers_of_others_leave_what_ours_does(launcher, settings, monkeypatch):
+    """They work in processes of their own, beside one another: the summary and the axis of the clock say so.
+
+    A job that its machine refuses leaves a result that says so, and the others are trained; what is finished is left
+    alone when the same is asked for again.
+    """
+    monkeypatch.setenv("PYTHONPATH", str(Path(run_module.__file__).parents[2]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    sweep = [*SMALL, *LINEAR, "optimizer=sgd", f"hydra/launcher={launcher}", *settings]
+    words = ["run", "-m", "device=cpu,cuda", *sweep, "hydra.sweep.dir=there"]
+    seen = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "nglab", *words], capture_output=True, text=True
+        )
+        assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr, done.stderr
+        seen.append({p: p.stat().st_mtime_ns for p in Path("there/0").rglob("*")})
+    assert seen[0] == seen[1]
+    assert done.stderr.splitlines()[-1].startswith("nglab: device=cuda: must be auto or cpu")
+    assert read_run(Path("there/1")).summary["status"] == "failed"
+    assert nglab("-m", "device=cpu", *sweep[:-2], "hydra.sweep.dir=here") == 0
+    theirs, ours = read_run(Path("there/0")), read_run(Path("here/0"))
+    columns = ["examples_seen", "test_loss"]
+    np.testing.assert_allclose(theirs.metrics[columns], ours.metrics[columns], rtol=1e-12)
+    assert theirs.summary["concurrent"] and theirs.summary["threads"] >= 1
+    assert not ours.summary["concurrent"]
     assert "beside" in seconds_label([theirs.summary]) != seconds_label([ours.summary])
+
+
+@pytest.mark.parametrize("launcher", ["sequential", "stacked"])
+def test_a_job_whose_folder_is_taken_meanwhile_is_named_and_the_rest_goes_on(
+    launcher, monkeypatch, capsys
+):
+    def take(folder, settings):
+        if folder.name == "1":
+            raise InputError(f"{folder} is another's")
+        original(folder, settings)
+
+    original = job_module.take
+    monkeypatch.setattr(job_module, "take", take)
+    sweep = ["-m", "optimizer=sgd", "seed=0,1,2", "hydra.sweep.dir=s"]
+    assert nglab(*sweep, f"hydra/launcher={launcher}") == 2
+    folder = Path("s/1").absolute()
+    assert f"#1 {folder}: {folder} is another's" in "".join(capsys.readouterr())
+    assert [path.name for path in find_runs([Path("s")])] == ["0", "2"]
+    assert not (folder / ".hydra").exists() and not (folder / "summary.json").exists()
+
+
+def test_what_a_launcher_of_others_raises_is_said_in_a_line():
+    theirs, ours = (OmegaConf.create({"_target_": name}) for name in ("theirs.Launcher", *HERE[:1]))
+    with pytest.raises(RunFailed) as failure, in_a_line(theirs):
+        raise RuntimeError("a worker was killed\n-----\nforty lines")
+    assert str(failure.value) == (
+        "RuntimeError: a worker was killed (of theirs.Launcher); the same again goes on"
+    )
+    with pytest.raises(InputError, match="wrong"), in_a_line(theirs):
+        raise InputError("wrong")
+    with pytest.raises(RuntimeError), in_a_line(ours):
+        raise RuntimeError("ours to mend")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
