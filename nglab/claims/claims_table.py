@@ -15,8 +15,8 @@ from nglab.plotting.style import save, styled
 from nglab.runs.outputs import check_folder
 
 THEMES = (  # the modules that register claims, in the order of the table
-    "linear", "convergence", "practice", "inverses",
-    "fishers", "curvature_products", "metrics", "quadratic_model", "invariance",
+    "linear", "conditioning", "unit_changes", "convergence", "practice", "in_training", "inverses",
+    "fishers", "curvature_products", "metrics", "geodesic", "quadratic_model", "reach", "invariance",
 )  # fmt: skip
 
 EXPLANATION = """\

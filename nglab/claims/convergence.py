@@ -129,7 +129,8 @@ def draw_losses(axes: Axes, curves: dict[str, Trajectory]) -> None:
 def projected() -> Result:
     """In a bottleneck Eq. 10's flow follows Eq. 19, the shells' flow follows the full projection, and both differ.
 
-    dW/dt is read off the flow by differences of W(t), right to ε² = 1e-6 relative to the third derivative.
+    dW/dt is read off the flow by differences of W(t), right to ε² = 1e-6 relative to the third derivative. In Eq. 19
+    P_i^a is I where the network does not expand, P_i^b where it does not contract.
     """
     student, regression = random_flow(NARROW["bottleneck"])
     times = np.linspace(0, 8, 17)
@@ -160,7 +161,18 @@ def projected() -> Result:
     # the residual leaves the tangent space as its square does: at t = 8 as e^{−8} or less
     checks.append(Check("rate of decay at the end, shells", rate["shells"], 1.99, 2.01))
     checks.append(Check("rate of decay at the end, Eq. 10", rate["Eq. 10"], least=0, most=1.8))
+    for name, widths in (("contracting", (6, 5, 4, 3)), ("expanding", (3, 4, 5, 6))):
+        for side, whole in (("a", name == "contracting"), ("b", name == "expanding")):
+            what = f"largest ‖P_i^{side} − I‖, a network that is {name}"
+            limits = {"most": ROUNDING} if whole else {"least": 0.1}
+            checks.append(Check(what, off_identity(widths, side), **limits))
     return Result(checks, lambda axes: draw_losses(axes, paths))
+
+
+def off_identity(widths: tuple[int, ...], side: str) -> float:
+    """The largest ‖P_i − I‖ of the projectors P_i^a or P_i^b."""
+    found = [pair["ab".index(side)] for pair in projectors(*random_flow(widths))]
+    return max(float((p - torch.eye(len(p))).norm()) for p in found)
 
 
 def velocity(
@@ -175,16 +187,21 @@ def velocity(
 
 
 def eq19(weights: list[Tensor], regression: Regression) -> Tensor:
-    """−W + (1/L) Σ_i P_i^a W* P_i^b, by weighted least squares: P^a projects on col B_i in the metric of Σ̃⁻¹,
-    P^b on row A_i in that of Σ."""
+    """−W + (1/L) Σ_i P_i^a W* P_i^b."""
+    pairs = projectors(weights, regression)
+    return sum(a @ regression.target @ b for a, b in pairs) / len(pairs) - total(weights)
+
+
+def projectors(weights: list[Tensor], regression: Regression) -> list[tuple[Tensor, Tensor]]:
+    """P_i^a and P_i^b by weighted least squares: on col B_i in the metric of Σ̃⁻¹, on row A_i in that of Σ."""
     assert regression.noise_root is not None
-    moved = -total(weights)
+    pairs = []
     for b, a in zip(*products(weights), strict=True):
         s_b, a_k = torch.linalg.solve(regression.noise_root, b), a @ regression.input_root
         left = b @ torch.linalg.pinv(s_b, rtol=ROUNDING) @ torch.linalg.inv(regression.noise_root)
         right = regression.input_root @ torch.linalg.pinv(a_k, rtol=ROUNDING) @ a
-        moved = moved + left @ regression.target @ right / len(weights)
-    return moved
+        pairs.append((left, right))
+    return pairs
 
 
 def full_projection(weights: list[Tensor], regression: Regression) -> Tensor:

@@ -41,7 +41,7 @@ def gradient_claim() -> Result:
 def fisher_blocks() -> Result:
     """F_ij = ⟨x_{i−1} x_{j−1}ᵀ⟩ ⊗ ⟨e_i e_jᵀ⟩, and off-diagonal blocks are as large as diagonal ones.
 
-    By Cauchy–Schwarz ‖F_ij‖ ≤ √(‖F_ii‖ ‖F_jj‖); "as large" is taken as a mean ratio within a factor of ten.
+    By Cauchy–Schwarz ‖F_ij‖ ≤ √(‖F_ii‖ ‖F_jj‖); "as large" is taken as more than half of that, on average.
     """
     checks = []
     for name, widths in SHAPES.items():
@@ -52,7 +52,7 @@ def fisher_blocks() -> Result:
         off = relative(kronecker, brute)
         checks.append(Check(f"‖Eq. 22 − autodiff‖ / ‖F‖, {name}", off, most=ROUNDING))
         checks.append(Check(f"‖F_ij‖ / √(‖F_ii‖‖F_jj‖), mean over i ≠ j, {name}",
-                            off_diagonal(p.blocks(ours)), least=0.1, most=1))  # fmt: skip
+                            off_diagonal(p.blocks(ours)), least=0.5, most=1))  # fmt: skip
     return Result(checks)
 
 
@@ -166,42 +166,35 @@ def eq10_exact() -> Result:
     """Eq. 10 is the natural gradient of square and expanding networks, not of contracting ones or bottlenecks.
 
     The test is Fδ = −∇h with F by autodiff and −∇h by the backward pass; the shells pass it everywhere. Where Eq. 10
-    fails it gives a component of the residual that c of L layers can move c/L of what it should: that tells how far
-    off its move is.
+    fails it gives a component of the residual that c of L layers can move c/L of what it should: that foretells how far
+    from −∇h its Fδ is, and how far off its move of the function, in length and direction, to rounding.
     """
     checks = []
     for name, widths in SHAPES.items():
         problems = [linear_problem(widths, 100 * seed) for seed in SEEDS]
-        shell = max(natural_mismatch(p, shells(p.whitened)) for p in problems)
-        checks.append(Check(f"‖Fδ + ∇h‖ / ‖∇h‖, shells, {name}", shell, most=ROUNDING))
-        what, ours = (
-            f"‖Fδ + ∇h‖ / ‖∇h‖, Eq. 10, {name}",
-            [natural_mismatch(p, eq10(p.whitened)) for p in problems],
-        )
-        if name in WHOLE:
-            checks.append(Check(what, max(ours), most=1e-8))  # Λ and Λ̃ square the condition number
-            continue
-        checks.append(Check(what, min(ours), least=1e-4))  # not rounding
-        angles, errors = zip(*(off_in_function(p) for p in problems), strict=True)
-        checks.append(
-            Check(
-                f"degrees off in function space, Eq. 10, median, {name}", sorted(angles)[2], least=1
-            )
-        )
-        predicted = [shortfall(p) for p in problems]
-        for_each = max(abs(e / q - 1) for e, q in zip(errors, predicted, strict=True))
-        checks.append(
-            Check(f"function-space error / its prediction − 1, Eq. 10, {name}", for_each, most=1e-6)
-        )
-        checks.append(
-            Check(
-                f"function-space error, relative, Eq. 10, median, {name}",
-                sorted(errors)[2],
-                least=0.01,
-                most=1,
-            )
-        )
+        for form, step in (("shells", shells), ("Eq. 10", eq10)):
+            if name in WHOLE or form == "shells":
+                worst = max(natural_mismatch(p, step(p.whitened)) for p in problems)
+                checks.append(Check(f"‖Fδ + ∇h‖ / ‖∇h‖, {form}, {name}", worst, most=ROUNDING))
+        if name in NARROW:
+            checks += shortfalls(name, problems)
     return Result(checks)
+
+
+def shortfalls(name: str, problems: list[LinearProblem]) -> list[Check]:
+    """How far off Eq. 10 is: the median of the problems within 1e-6 of the median that c/L foretells."""
+    measured = torch.tensor([how_far_off(p) for p in problems], dtype=torch.float64)
+    foretold = torch.tensor([foretold_to_be(p) for p in problems], dtype=torch.float64)
+    whats = ("‖Fδ + ∇h‖ / ‖∇h‖", "function-space error, relative", "degrees off in function space")
+    medians = zip(
+        whats, measured.median(0).values.tolist(), foretold.median(0).values.tolist(), strict=True
+    )
+    apart = float((measured / foretold - 1).abs().max())
+    return [
+        *(Check(f"{what}, Eq. 10, median of 5, {name}", value, (1 - 1e-6) * right, (1 + 1e-6) * right)
+          for what, value, right in medians),
+        Check(f"largest |these / what c/L foretells − 1|, Eq. 10, {name}", apart, most=1e-6),
+    ]  # fmt: skip
 
 
 def natural_mismatch(p: LinearProblem, step: list[Tensor]) -> float:
@@ -209,19 +202,27 @@ def natural_mismatch(p: LinearProblem, step: list[Tensor]) -> float:
     return relative(p.jacobian.mT @ (p.jacobian @ flatten(step)), p.descent)
 
 
-def off_in_function(p: LinearProblem) -> tuple[float, float]:
-    """Angle in degrees and relative distance between Eq. 10's move of the function and the natural gradient's."""
-    ours = p.jacobian @ flatten(eq10(p.whitened))
+def how_far_off(p: LinearProblem) -> tuple[float, float, float]:
+    """Of Eq. 10: ‖Fδ + ∇h‖ / ‖∇h‖, relative distance of its move of the function to the natural gradient's, degrees."""
+    step = eq10(p.whitened)
+    ours = p.jacobian @ flatten(step)
     right = p.jacobian @ torch.linalg.pinv(p.fisher, hermitian=True, rtol=ROUNDING) @ p.descent
-    cosine = (ours @ right) / ours.norm() / right.norm()
-    return float(torch.rad2deg(cosine.clamp(max=1).acos())), relative(ours, right)
+    return natural_mismatch(p, step), relative(ours, right), degrees(ours, right)
 
 
-def shortfall(p: LinearProblem) -> float:
-    """√(Σ (1 − c/L)² ‖component‖² / Σ ‖component‖²) over the components that c ≥ 1 layers can move."""
-    flags = Flags.of(p.whitened)
-    moved = torch.where(flags.counts > 0, flags.residual(p.whitened), 0.0)
-    return float((moved * (1 - flags.counts / p.network.depth)).norm() / moved.norm())
+def foretold_to_be(p: LinearProblem) -> tuple[float, float, float]:
+    """The same from the components of R̂ alone: Eq. 10 moves each by c/L of it where c ≥ 1 layers can move it."""
+    flags, w = Flags.of(p.whitened), p.whitened
+    right = torch.where(flags.counts > 0, flags.residual(w), 0.0)
+    ours = right * flags.counts / w.depth
+    mismatch = flatten(w.pull(flags.rows @ (ours - right) @ flags.columns.mT))
+    return float(mismatch.norm() / p.descent.norm()), relative(ours, right), degrees(ours, right)
+
+
+def degrees(a: Tensor, b: Tensor) -> float:
+    """The angle between two of one shape."""
+    cosine = (a * b).sum() / a.norm() / b.norm()
+    return float(torch.rad2deg(cosine.clamp(max=1).acos()))
 
 
 @claim("eq16-pinv", "B Eq. 16")
@@ -236,7 +237,7 @@ def eq16_pinv() -> Result:
         p = linear_problem(widths)
         expected = flatten(eq10(p.whitened))
         whitened = relative(flatten(eq16(p.whitened)), expected)
-        checks.append(Check(f"‖Eq. 16 − Eq. 10‖ / ‖Eq. 10‖, {name}", whitened, most=1e-8))
+        checks.append(Check(f"‖Eq. 16 − Eq. 10‖ / ‖Eq. 10‖, {name}", whitened, most=ROUNDING))
         plain = relative(flatten(through_products(p)), expected)
         layers = relative(flatten(through_layers(p)), expected)
         whole, square = name in WHOLE, name == "square"
@@ -246,7 +247,7 @@ def eq16_pinv() -> Result:
 
 
 def limits(equal: bool) -> dict[str, float]:
-    return {"most": 1e-8} if equal else {"least": 0.01}
+    return {"most": ROUNDING} if equal else {"least": 0.01}
 
 
 def plain_residual(p: LinearProblem) -> Tensor:

@@ -145,7 +145,9 @@ def predicted_decrease() -> Result:
     """(α − α²/2) Σ_i tr(d_iᵀ⟨e_i x_{i−1}ᵀ⟩) is the decrease of the quadratic whose Newton step is d.
 
     That quadratic has the Hessian C = L (Λ̃ + √λ) ⊗ (Λ + √λ) block by block, so that C d = −∇h. On one linear layer
-    without damping h is that quadratic itself, and ρ = 1.
+    without damping h is that quadratic itself, and ρ = 1. As printed, (−α + α²/2) Σ_i tr(ΔW_iᵀ⟨e_i x_{i−1}ᵀ⟩) with the
+    update ΔW_i = α d_i is −α times that: negative for every step that descends, so that ρ would be too and λ only
+    rise, and with α counted twice, which at the paper's α = 1 shows nowhere.
     """
     lr, damping = 0.7, 0.05
     checks = []
@@ -163,6 +165,10 @@ def predicted_decrease() -> Result:
                 1 - 1e-8,
                 1 + 1e-8,
             )
+        )
+        what = f"footnote as printed over the quadratic model's decrease: −α, {name}"
+        checks.append(
+            Check(what, printed_decrease(network, delta, lr) / model, -lr - 1e-8, -lr + 1e-8)
         )
     network = Network((5, 3))
     params, x, y = params_and_batch(network)
@@ -190,6 +196,11 @@ def unflatten(theta: Tensor, like: Layers) -> Layers:
 
 def batch_loss(network: Network, params: Layers, x: Tensor, y: Tensor) -> float:
     return float((y - forward(network, params, x).output).square().sum(1).mean() / 2)
+
+
+def printed_decrease(network: Network, delta: Tensor, lr: float) -> float:
+    """Footnote 1 to the letter, ΔW_i being the update that is made."""
+    return (-lr + lr**2 / 2) * float(delta @ flatten(descent(network)))
 
 
 def quadratic_decrease(network: Network, delta: Tensor, damping: float) -> float:

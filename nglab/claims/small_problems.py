@@ -189,3 +189,8 @@ def slope(x: Tensor, y: Tensor) -> float:
     """Of log y against log x, by least squares."""
     u, v = x.log() - x.log().mean(), y.log() - y.log().mean()
     return float((u @ v) / (u @ u))
+
+
+def standard_errors(values: Tensor) -> float:
+    """The mean of independent numbers over its standard error."""
+    return float(values.mean() / values.std() * len(values) ** 0.5)

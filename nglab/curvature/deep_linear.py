@@ -94,10 +94,11 @@ def second_moment_root(moment: Tensor, cutoff: float = CUTOFF) -> tuple[Tensor, 
 def eq10(network: Whitened, cutoff: float = CUTOFF) -> list[Tensor]:
     """Eq. 10: δ_i = (1/L) Λ̃_i⁺ ⟨e_i x_{i-1}ᵀ⟩ Λ_i⁺, Λ̃_i = B̂_iᵀ B̂_i (Eq. 14), Λ_i = Â_i Â_iᵀ (Eq. 15).
 
-    The covariances square the condition number: `cutoff` is for their eigenvalues. `eq16` is the same step without.
+    The covariances are never formed, for that would square the condition numbers: `cutoff` is of the products' own
+    singular values, and the error of the move of the function grows as κ(B̂_i) κ(Â_i), not as its square.
     """
     return [
-        pinv(b.mT @ b, cutoff) @ gradient @ pinv(a @ a.mT, cutoff) / network.depth
+        gram_solve(b, gram_solve(a.mT, gradient.mT, cutoff).mT, cutoff) / network.depth
         for b, gradient, a in zip(network.back, network.descent, network.forth, strict=True)
     ]
 
@@ -219,6 +220,17 @@ def flag(matrices: Sequence[Tensor], cutoff: float = CUTOFF) -> tuple[Tensor, li
 def pinv(matrix: Tensor, cutoff: float = CUTOFF) -> Tensor:
     """The Moore–Penrose inverse, singular values below `cutoff` × the largest one taken as zero."""
     return torch.linalg.pinv(matrix, rtol=cutoff)
+
+
+def gram_solve(matrix: Tensor, right: Tensor, cutoff: float = CUTOFF) -> Tensor:
+    """(MᵀM)⁺ b = V S⁻¹ S⁻¹ Vᵀ b from M = U S Vᵀ, singular values of M below `cutoff` × the largest one taken as zero.
+
+    One factor after the other: V S⁻² Vᵀ as a matrix has the rounding of its largest entries in all of them.
+    """
+    _, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    kept = s > cutoff * s[:1]
+    scaled = vh[kept] / s[kept, None]
+    return scaled.mT @ (scaled @ right)
 
 
 def damped_pinv(matrix: Tensor, damping: Tensor | float, cutoff: float = CUTOFF) -> Tensor:

@@ -3,13 +3,22 @@
 import pytest
 from matplotlib.figure import Figure
 
-from nglab.claims import convergence, inverses, linear, practice
+from nglab.claims import (
+    conditioning,
+    convergence,
+    in_training,
+    inverses,
+    linear,
+    practice,
+    unit_changes,
+)
 from nglab.claims.claim import CLAIMS
 
+MODULES = (linear, conditioning, unit_changes, convergence, practice, in_training, inverses)
 NAMES = [
     name
     for name, c in CLAIMS.items()
-    if c.measure.__module__ in {m.__name__ for m in (linear, convergence, practice, inverses)}
+    if c.measure.__module__ in {module.__name__ for module in MODULES}
 ]
 
 
@@ -17,7 +26,7 @@ def test_all_are_there():
     assert set(NAMES) == {
         "gradient", "fisher-blocks", "fisher-rank", "model-covariances", "any-inverse", "eq10-exact", "eq16-pinv",
         "inverse-blocks", "exponential", "projected", "damping-limit", "predicted-decrease", "few-samples",
-        "inverse-methods",
+        "inverse-methods", "eq10-digits", "eq10-covariant", "exponential-steps", "few-passes", "sgd-slows",
     }  # fmt: skip
 
 

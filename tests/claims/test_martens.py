@@ -2,7 +2,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nglab.claims import fishers, invariance, metrics, quadratic_model  # noqa: F401
+from nglab.claims import fishers, geodesic, invariance, metrics, quadratic_model, reach  # noqa: F401
 from nglab.claims.claim import CLAIMS
 from nglab.claims.small_problems import (
     LIKELIHOODS,
@@ -10,6 +10,7 @@ from nglab.claims.small_problems import (
     distribution,
     random_problem,
     slope,
+    standard_errors,
     target_nodes,
 )
 
@@ -27,6 +28,9 @@ NAMES = [
     "quadratic-distance",
     "same-data",
     "schedules",
+    "model-reach",
+    "geodesic",
+    "ggn-linearised",
 ]
 
 
@@ -60,3 +64,9 @@ def test_target_nodes_integrate_the_density(name):
 def test_slope_of_a_power():
     x = torch.logspace(-3, 0, 5, dtype=torch.float64)
     assert slope(x, 7 * x**3) == pytest.approx(3.0)
+
+
+def test_the_standard_errors_of_a_mean():
+    values = torch.tensor([1.0, 2.0, 3.0, 2.0], dtype=torch.float64)
+    assert standard_errors(values) == pytest.approx(2 / ((2 / 3) ** 0.5 / 2))
+    assert standard_errors(-values) == pytest.approx(-standard_errors(values))

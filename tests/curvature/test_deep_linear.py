@@ -14,6 +14,7 @@ from nglab.curvature.deep_linear import (
     eq10,
     eq16,
     flag,
+    gram_solve,
     products,
     projection,
     second_moment_root,
@@ -128,6 +129,15 @@ def test_gradient_and_fisher_are_those_of_autodiff(widths, rank_deficient):
     assert_close(root_pinv @ root, torch.eye(root.shape[1], dtype=root.dtype))
 
 
+@pytest.mark.parametrize("unit", [1e-14, 1.0, 1e14])
+def test_what_counts_as_zero_in_a_moment_does_not_depend_on_its_unit(unit):
+    sigma = unit * torch.diag(torch.tensor([1.0, 1e-4, 1e-9, 0.0], dtype=torch.float64))
+    root, root_pinv = second_moment_root(sigma, cutoff=1e-6)
+    assert root.shape == (4, 2)
+    assert_close(root @ root.T / unit, torch.diag(torch.tensor([1.0, 1e-4, 0, 0])).double())
+    assert_close(root_pinv @ root, torch.eye(2, dtype=torch.float64))
+
+
 def random_widths(seed: int) -> tuple[int, ...]:
     depth = int(torch.randint(1, 6, (1,), generator=torch.Generator().manual_seed(seed)))
     widths = torch.randint(2, 8, (depth + 1,), generator=torch.Generator().manual_seed(seed + 1))
@@ -170,6 +180,26 @@ def test_eq16_is_none_where_a_weight_has_lost_rank(widths):
 def test_eq10_is_eq16(widths):
     network = random_whitened(widths, 2)
     assert_close(eq10(network), eq16(network))
+
+
+@pytest.mark.parametrize("widths", EVERY_INVERSE_EXISTS.values(), ids=EVERY_INVERSE_EXISTS)
+@pytest.mark.parametrize("least", [1e-4, 1e-7])
+def test_eq10_keeps_its_digits_where_a_weight_is_badly_conditioned(widths, least):
+    """To eps times the condition number, where the covariances' own would be its square."""
+    weights, residual, sigma, noise = random_problem(widths, 2)
+    middle = len(weights) // 2
+    u, s, vh = torch.linalg.svd(weights[middle], full_matrices=False)
+    s[-1] = least
+    weights[middle] = u * s @ vh
+    network = whiten(weights, residual, second_moment_root(sigma)[0], torch.linalg.cholesky(noise))
+    assert mismatch(network, eq10(network)) < 1e-13 / least
+
+
+def test_singular_values_below_the_cutoff_are_left_out_of_eq10():
+    narrow = torch.diag(torch.tensor([1.0, 1e-4, 0.0], dtype=torch.float64))
+    right = torch.ones(3, 1, dtype=torch.float64)
+    assert_close(gram_solve(narrow, right, 1e-3)[:, 0], torch.tensor([1.0, 0, 0]).double())
+    assert_close(gram_solve(narrow, right, 1e-5)[:, 0], torch.tensor([1.0, 1e8, 0]).double())
 
 
 @pytest.mark.parametrize("widths", SHAPES.values(), ids=SHAPES)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -23,11 +24,16 @@ def test_spectrum_of_the_input_covariance():
     assert (covariance - covariance.diag().diag()).abs().max() > 0.05  # not axis-aligned
 
 
-def test_inputs_have_that_covariance():
-    data = make()
-    x = data.train_x[0]
-    root = input_covariance_root(6, 5.0, stream(0, "covariance"))
-    assert_close(x.mT @ x / len(x), root @ root.mT, atol=0.03, rtol=0)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_inputs_have_the_covariance_of_their_seed(seed):
+    """In both splits, and so the data say; that of another seed is turned."""
+    root, other = (input_covariance_root(6, 5.0, stream(s, "covariance")) for s in (seed, 1))
+    source = Teacher(20_000, 20_000, 1e-2, 5.0)
+    data = source.dataset(NETWORK, 1.0, seed)
+    for x in (data.train_x[0], data.test_x[0]):
+        assert_close(x.mT @ x / len(x), root @ root.mT, atol=0.03, rtol=0)
+    assert_close(source.input_moment(NETWORK, seed), root @ root.mT)
+    assert (root @ root.mT - other @ other.mT).abs().max() > 0.1
 
 
 def test_noise_has_its_variance_and_sets_the_smallest_loss():

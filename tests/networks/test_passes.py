@@ -3,7 +3,16 @@ from dense_reference import autograd_gradient, network_output
 from problems import NETWORKS, randn, random_batch, random_params, replicas
 from torch.testing import assert_close
 
-from nglab.networks.passes import Activations, Errors, backward, forward, gradient, matrix_outputs
+from nglab.networks.network import Network
+from nglab.networks.passes import (
+    Activations,
+    Errors,
+    backward,
+    by_matrices,
+    forward,
+    gradient,
+    matrix_outputs,
+)
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
@@ -67,6 +76,21 @@ def test_one_input_is_broadcast_over_the_replicas():
     x = randn(7, 4, seed=1)
     outputs = forward(network, stacked, x).output
     assert_close(outputs[1], forward(network, singles[1], x).output)
+
+
+def test_many_examples_go_through_the_product_of_the_weights_of_a_linear_network():
+    """From four times its narrowest layer's width on."""
+    linear = NETWORKS["bottleneck"]
+    assert [by_matrices(linear, examples) for examples in (1, 7, 8, 100)] == [0, 0, 1, 1]
+    assert not by_matrices(NETWORKS["tanh with bias"], 1000)
+
+
+def test_a_linear_network_with_biases_is_no_product_of_its_weights():
+    network = Network((4, 3, 2), bias=True)
+    params, (x, _) = random_params(network), random_batch(network)
+    assert network.linear and not network.is_matrix and not by_matrices(network, 1000)
+    assert Network((4, 3, 2)).is_matrix and not Network((4, 3, 2), "tanh").is_matrix
+    assert_close(forward(network, params, x).output, network_output(network, list(params), x)[-1])
 
 
 def test_kept_buffers_give_the_same_as_new_ones():

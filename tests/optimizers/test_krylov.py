@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from nglab.errors import InputError
 from nglab.networks.layers import to_vector
 from nglab.networks.network import Network
-from nglab.optimizers.krylov_methods.bfgs import Point, bfgs
+from nglab.optimizers.krylov_methods.bfgs import Point, bfgs, line_search_wolfe
 from nglab.optimizers.krylov_methods.krylov import Krylov
 from nglab.optimizers.krylov_methods.krylov_space import krylov_subspace
 
@@ -86,6 +86,18 @@ def test_bfgs_finds_the_minimum_of_a_quadratic():
     assert_close(end.x, torch.linalg.solve(a, b), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("minimum", "t"), [(100.0, 16.0), (1.5, 1.0), (0.4, 0.5), (0.03, 0.03125)])
+def test_the_line_search_doubles_and_halves(minimum, t):
+    """½(x − m)² from 0 along 1: the first of 1, 2, 4 … or ½, ¼ … where the slope is a tenth less, the value lower."""
+
+    def f(x):
+        return Point(x, float((x - minimum).square().sum() / 2), x - minimum)
+
+    start = torch.zeros(1, dtype=torch.float64)
+    found = line_search_wolfe(f, f(start), torch.ones(1, dtype=torch.float64))
+    assert found.x.item() == t
+
+
 def test_bfgs_stays_where_nothing_is_lower():
     nan = lambda x: Point(x, float("nan") if x.any() else 1.0, torch.ones(2))  # noqa: E731
     end, steps = bfgs(nan, torch.zeros(2), 5)
@@ -146,6 +158,17 @@ def test_a_step_must_promise_some_gain():
     start = torch.tensor([0.1]).double()  # the model's gain is 2 · 0.1²
     assert bfgs(function, start, 5, least_gain=0.021)[1] == 0
     assert bfgs(function, start, 5, least_gain=0.019)[1] > 0
+
+
+def test_where_there_is_no_direction_there_is_no_step():
+    network = NETWORKS["one layer"]
+    params, (x, _) = random_params(network), random_batch(network, 20)
+    method = krylov()
+    state = method.init(task_of(network), params, lambda purpose: [])
+    before = params.map(torch.clone)
+    after, state = method.step(params, state, 0 * x, torch.zeros(20, 2).double())
+    assert all(torch.equal(w, old) for w, old in zip(after, before, strict=True))
+    assert (state.directions, state.bfgs_steps, state.skipped_steps) == (0, 0, 1)
 
 
 def test_the_last_step_is_one_of_the_directions():

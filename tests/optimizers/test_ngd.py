@@ -1,4 +1,5 @@
 import copy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from nglab.networks.network import Network
 from nglab.optimizers.ngd import NGD
 from nglab.optimizers.steps.layerwise import Layerwise
 from nglab.optimizers.steps.line import Line
+from nglab.optimizers.steps.step_rule import StepRule
 from nglab.training.state import pack, unpack
 
 M = 24
@@ -139,6 +141,40 @@ def test_a_step_to_infinity_is_not_taken():
     new, state = one_step(ngd(lr=1e308), network, params, x, y)
     assert all(torch.equal(w, old) for w, old in zip(new, params, strict=True))
     assert_close(state.damping.value, torch.tensor(0.15, dtype=torch.float64))
+
+
+SCALES = []
+
+
+@dataclass(frozen=True)
+class Rescaled(StepRule):
+    """W + ΔW is W times the next of SCALES; it promises a decrease of 1."""
+
+    def propose_(self, state, params, rate, batch, direction, damping, trial):
+        scale = SCALES.pop(0)
+        for w, new in zip(params.pieces, trial.pieces, strict=True):
+            torch.mul(w, scale, out=new)
+        return torch.ones_like(rate)
+
+
+@pytest.mark.parametrize("idle", [0, 1, 2], ids="{} batches without a loss first".format)
+def test_a_step_may_leave_ten_times_the_loss_of_the_first_batch_and_no_more(idle):
+    """However low the loss has been since: with targets of 0 a linear layer's loss is as the square of its scale."""
+    network = NETWORKS["one layer"]
+    params, (x, _) = random_params(network), random_batch(network, M)
+    optimizer, y = natural_gradient(M, 0.1, step_rule=Rescaled()), torch.zeros(M, 2).double()
+    state = optimizer.init(task_of(network), params, stream)
+    SCALES[:] = [1.0] * idle
+    for _ in range(idle):
+        params, state = optimizer.step(params, state, 0 * x, y)
+    start, losses, skipped = squared_error(network, list(params), x, y), [], []
+    SCALES[:] = [0.1, 30.0, 1.1, 1.05, 1e3, 0.1, 40.0]
+    while SCALES:
+        params, state = optimizer.step(params, state, x, y)
+        losses.append(float(squared_error(network, list(params), x, y) / start))
+        skipped.append(int(state.skipped_steps))
+    assert losses == pytest.approx([0.01, 9, 9, 9.9225, 9.9225, 0.099225, 0.099225])
+    assert skipped == [0, 0, 1, 1, 2, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["square", "tanh with bias"])

@@ -5,9 +5,12 @@ from itertools import chain
 import pandas as pd
 import pytest
 import torch
+from dense_reference import squared_error
 
+from nglab.data.teacher import input_covariance_root
 from nglab.errors import InputError
 from nglab.networks.network import Network
+from nglab.randomness import stream
 from nglab.runs import picture
 from nglab.runs import run as run_module
 from nglab.runs.build import build, build_each
@@ -39,6 +42,36 @@ def test_a_run_leaves_its_record(tmp_path):
     assert summary["final_test_loss"] == rows.test_loss.iloc[-1]
     assert summary["dtype"] == "float64" and summary["threads"] >= 1
     assert (tmp_path / "loss.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("seeds", [[3], [0, 3]], ids=["alone", "in a stack"])
+def test_the_losses_of_the_record_are_of_the_sets_that_they_name(seeds, tmp_path):
+    """From the start to the end, each run's on its own data; the training set's on as many examples as are tested."""
+    configs = [config(f"seed={seed}", "optimizer=sgd", "data.noise_variance=0.1") for seed in seeds]
+    folders = [tmp_path / str(seed) for seed in seeds]
+    for folder in folders:
+        folder.mkdir()
+    run_together(configs, folders, progress=False)
+    for one, folder in zip(configs, folders, strict=True):
+        rows, problem = pd.read_csv(folder / "metrics.csv"), build(one)
+        data, evaluations = problem.dataset, train(problem, 1, run_module.eval_interval(one))
+        for (_, row), evaluation in zip(rows.iterrows(), evaluations, strict=True):
+            weights = list(evaluation.params)
+            for name, x, y in (
+                ("train_loss", data.train_x[0, :200], data.train_y[0, :200]),
+                ("test_loss", data.test_x[0], data.test_y[0]),
+            ):
+                expected = squared_error(one.arch, weights, x, y)
+                assert row[name] == pytest.approx(float(expected), rel=1e-6)
+        assert ((rows.train_loss / rows.test_loss - 1).abs() > 1e-3).all()
+
+
+def test_what_a_method_is_told_of_its_inputs_is_of_the_runs_own_seed():
+    problem = build(config("seed=3", "data.train_examples=20000"))
+    root = input_covariance_root(20, 5.0, stream(3, "covariance"))
+    torch.testing.assert_close(problem.task(1).input_moment, root @ root.mT)
+    x = problem.dataset.train_x[0]
+    torch.testing.assert_close(x.mT @ x / len(x), root @ root.mT, atol=0.03, rtol=0)
 
 
 def test_the_same_seed_gives_the_same_metrics(tmp_path):

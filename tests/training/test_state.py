@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from outside_methods import Adam, Momentum
-from problems import CONSTANT, random_params
+from problems import CONSTANT, natural_gradient, random_params
 from training_runs import NETWORK, M, assert_undisturbed, numbers, problem, saved, sgd
 
 from nglab.errors import InputError
 from nglab.networks.scratch import Scratch
 from nglab.optimizers.optimizer import Optimizer
+from nglab.optimizers.steps.step_rule import StepRule
 from nglab.training.loop import train
 from nglab.training.replicas import part, stack
 from nglab.training.state import pack, unpack
@@ -53,6 +54,28 @@ def test_so_does_a_stack_and_any_part_of_it(method, count, tmp_path):
         for a, b in zip(theirs, expected, strict=True):
             torch.testing.assert_close(torch.tensor(a), b)
     assert (first.step, second.step) == (0, 1)
+
+
+@dataclass(frozen=True)
+class EverySecondTooFar(StepRule):
+    def init(self, params, batch):
+        return {"steps": 0}
+
+    def propose_(self, state, params, rate, batch, direction, damping, trial):
+        state["steps"] += 1
+        scale = 0.9 if state["steps"] % 2 else 1e6
+        for w, new in zip(params.pieces, trial.pieces, strict=True):
+            torch.mul(w, scale, out=new)
+        return torch.ones_like(rate)
+
+
+def test_steps_that_were_not_taken_stay_counted(tmp_path):
+    def make():
+        return problem(natural_gradient(M, step_rule=EverySecondTooFar()))
+
+    rows = [row.more.get("skipped_steps") for row in train(make(), 4, M)]
+    assert [int(skipped) for skipped in rows[1:]] == [k // 2 for k in range(1, len(rows))]
+    assert_undisturbed(make, tmp_path / "state.pt")
 
 
 @dataclass

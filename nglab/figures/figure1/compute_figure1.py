@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nglab.errors import InputError
 from nglab.figures.figure1.draw_figure1 import draw_figure1, draw_learning_rates, table, to_markdown
+from nglab.figures.figure1.statements import statements_table
 from nglab.figures.panels import panels_of
 from nglab.figures.race.compute_race import LAUNCHER
 from nglab.figures.race.race_protocol import FINAL, Problem, Race, Tuning
@@ -117,7 +118,8 @@ def write_figure(curves: pd.DataFrame, grid: pd.DataFrame, folder: Path) -> list
     for file, content in zip(files, (curves, grid), strict=False):
         with whole(file) as partial:
             content.to_csv(partial, index=False)
-    files[2].write_text(to_markdown(table(curves, grid)))
+    said = statements_table(curves, grid)
+    files[2].write_text(f"{to_markdown(table(curves, grid))}\n{said}")
     return [
         *draw_figure1(curves, grid, folder / "figure1"),
         *draw_learning_rates(grid, folder / "learning_rates"),
