@@ -16,6 +16,7 @@ from nglab.commands import commands
 from nglab.errors import InputError
 from nglab.optimizers.ngd import NGD
 from nglab.runs.config import Config
+from nglab.runs.run import columns
 from nglab.runs.table import read_run
 
 Runs = list[tuple[Config, Path]]
@@ -42,7 +43,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
         if config.seed in raised:
             raise raised[config.seed]
 
-    monkeypatch.setitem(sys.modules, "nglab.runs.run", SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "nglab.runs.run", SimpleNamespace(run=run, columns=columns))
     return done
 
 

@@ -31,6 +31,7 @@ from nglab.runs.outputs import check_folder
 from nglab.runs.ownership import alone_in, may_begin
 from nglab.settings.composing import conf_dir, explain, unforeseen
 from nglab.sweeps.job import HERE, JobCallbacks, RunFailed, job_folder, one_at_a_time
+from nglab.sweeps.outcomes import raise_error
 from nglab.sweeps.preflight import check_choices, check_jobs, check_machine, is_basic
 from nglab.sweeps.shared_composing import SharedConfigLoader, as_given
 from nglab.sweeps.workers import passing_on
@@ -166,7 +167,7 @@ def run_one(hydra: Hydra, name: str, overrides: list[str]) -> list[Path]:
     context = HydraContext(hydra.config_loader, callbacks)
     done = run_job(callbacks.train, cfg, "hydra.run.dir", None, context)
     callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
-    _ = done.return_value  # raises what the job raised
+    raise_error(done)
     return [folder]
 
 

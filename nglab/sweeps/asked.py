@@ -29,6 +29,7 @@ from nglab.settings.composing import compose_one, explain, without_hydra
 from nglab.settings.dialect import quoted
 from nglab.sweeps.application import hydra_for
 from nglab.sweeps.job import Job, JobCallbacks, submits, sweep_job
+from nglab.sweeps.outcomes import raise_error
 from nglab.sweeps.preflight import check_choices, check_machine
 from nglab.sweeps.workers import passing_on
 
@@ -93,7 +94,7 @@ class Asked:
         with passing_on([job.folder for job in left]):
             returns = launcher.launch([list(job.overrides) for job in left], initial_job_idx=0)
         for done in returns:
-            _ = done.return_value  # raises what the job raised
+            raise_error(done)
 
 
 def unfinished(jobs: Sequence[Job], here: bool = True) -> list[Job]:

@@ -29,6 +29,12 @@ def error_of(result: JobReturn) -> Exception | None:
     return error if isinstance(error, Exception) else None
 
 
+def raise_error(result: JobReturn) -> None:
+    """What a job raised, without Hydra's line before it."""
+    if error := error_of(result):
+        raise error
+
+
 def name_failures(jobs: Sequence[Job], results: Sequence[JobReturn]) -> None:
     """Say on the terminal which jobs have failed, and why, in a line for each reason; the sweep goes on."""
     why: dict[str, list[Job]] = {}

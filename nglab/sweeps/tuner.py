@@ -27,6 +27,7 @@ from nglab.settings.building import value_of
 from nglab.settings.fields import Count
 from nglab.sweeps.job import Job, sweep_job
 from nglab.sweeps.objective import Objective, outcome_of
+from nglab.sweeps.outcomes import raise_error
 from nglab.sweeps.preflight import asked_for
 from nglab.sweeps.search_space import search_space
 from nglab.sweeps.study import (
@@ -145,7 +146,7 @@ class Optuna(Sweeper):
         for job in filter(is_finished, jobs):
             study.tell(job.number, outcome_of(job.folder, self.objective))
         for done in returns:
-            _ = done.return_value
+            raise_error(done)
 
     def train(self, jobs: Sequence[Job]) -> Sequence[JobReturn]:
         HydraConfig.instance().set_config(self.cfg)
