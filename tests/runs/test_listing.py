@@ -86,7 +86,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 
 
 @pytest.fixture
-def watching(write_run: WriteRun, tmp_path: Path) -> subprocess.Popen[str]:
+def watching(write_run: WriteRun, tmp_path: Path, signals_heard: None) -> subprocess.Popen[str]:
     write_run("a", [4.0, 1.0])
     return subprocess.Popen(
         [*COMMAND, str(tmp_path), "--watch=0.05", "--columns=status,folder"],
@@ -130,7 +130,9 @@ def test_who_reads_may_stop_watching(watching: subprocess.Popen[str]) -> None:
     assert watching.stderr.read() == "" and watching.wait() == 0
 
 
-def test_a_terminal_is_cleared_and_not_overfull(write_run: WriteRun, tmp_path: Path) -> None:
+def test_a_terminal_is_cleared_and_not_overfull(
+    write_run: WriteRun, tmp_path: Path, signals_heard: None
+) -> None:
     for i in range(30):
         write_run(f"{i}", [4.0, 1.0])
     ours, theirs = pty.openpty()
