@@ -185,7 +185,7 @@ WAYS = {  # of starting: the run's folder, and what starts it with some override
     "basic": sweep("basic"),
     "asked": ("asked/mine", asked),
 }
-GO_ON = ("sequential", "stacked", "asked")
+GO_ON = ("sequential", "stacked", "basic", "asked")
 """The ways that leave a finished run alone instead of refusing it."""
 
 
