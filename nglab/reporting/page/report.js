@@ -217,7 +217,8 @@
     const colour = (name) => data.palette[lines.indexOf(name)];
     const tried = [...new Set(every.map((row) => row.curve.rate))].sort((a, b) => a - b);
     const at = across(...spanned(tried, true), true).at;
-    const x = across(...spanned(tried, true), true, apart(tried, at, 46).map((rate) => [rate, shown(rate)]));
+    const room = 12 + 6.5 * Math.max(...tried.map((rate) => shown(rate).length));
+    const x = across(...spanned(tried, true), true, apart(tried, at, room).map((rate) => [rate, shown(rate)]));
     const [low, high] = spanned([...every.flatMap((row) => row.curve.finals), ...data.floors], true);
     const y = upwards(low / 1.2, Math.max(high * 1.5, low * 3), true);
     const says = `final test loss against learning rate, ${swept.length} methods`;
