@@ -36,6 +36,7 @@ def forward_and_backward(case: ModelCase, then: Callable[[], object] = lambda: N
 
 
 def by_optim(make: Callable[..., torch.optim.Optimizer], case: ModelCase) -> Step:
+    """A step of a `torch.optim` class on the gradient by autograd."""
     return forward_and_backward(case, make(case.model.parameters(), lr=SMALL).step)
 
 

@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from nglab.figures.comparison import Line
 from nglab.runs.many import is_choice
-from nglab.runs.selection import is_missing, is_number, text
+from nglab.runs.selection import Facts, is_missing, is_number, text
 
 RESULTS = {
     "status": ("status", "what became of it"),
@@ -28,8 +28,6 @@ NEVER = ("examples_to_target", "seconds_to_target")
 """Where ∞ reads "never"."""
 
 FINAL = ("test_loss", "times_floor")
-
-Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

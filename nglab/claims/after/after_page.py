@@ -36,6 +36,7 @@ def page(claims: Sequence[Claim], table: pd.DataFrame) -> str:
 
 
 def section(claim: Claim, checks: pd.DataFrame) -> str:
+    """What a claim says, its picture, and its checks as a table in Markdown."""
     rows = [
         {
             "what": str(row.check),

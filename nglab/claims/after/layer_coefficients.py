@@ -43,6 +43,7 @@ def network(widths: Sequence[int], seed: int) -> Whitened:
 
 
 def orthonormal(rows: int, columns: int, seed: int) -> Tensor:
+    """A random matrix `[rows, columns]` whose columns, or if they are more its rows, are orthonormal."""
     tall = randn(max(rows, columns), min(rows, columns), seed=seed)
     q = torch.linalg.qr(tall).Q
     return q if rows >= columns else q.mT

@@ -20,7 +20,7 @@ from nglab.claims.after.layer_coefficients import coefficients
 from nglab.claims.claim import Check, Result, claim
 from nglab.claims.linear_problems import NARROW, WHOLE, flatten
 from nglab.claims.small_problems import Problem, randn, relative, rng
-from nglab.curvature.deep_linear import second_moment_root, shells, whiten
+from nglab.curvature.deep_linear import pinv, second_moment_root, shells, whiten
 from nglab.curvature.natural_gradient import natural_gradient
 from nglab.likelihoods.gaussian import Gaussian
 from nglab.networks.initial import random_parameters
@@ -88,6 +88,7 @@ def riccati_step(layers: Sequence[Layer], error: Tensor, damping: float = 0.0) -
 def problem(
     widths: Sequence[int], activation: str, bias: bool, examples: int = 6, seed: int = 0
 ) -> Problem:
+    """A network of random weights, random inputs and targets `[examples, n]`, Gaussian."""
     network = Network(tuple(widths), activation, bias=bias)
     params = random_parameters(network, 1.0, rng(seed))
     x, y = (randn(examples, n, seed=seed + s) for s, n in ((1, widths[0]), (2, widths[-1])))
@@ -95,6 +96,7 @@ def problem(
 
 
 def error_of(p: Problem) -> Tensor:
+    """y − x_L, `[examples, n_L]`."""
     return p.y - p.output
 
 
@@ -118,10 +120,8 @@ def decreases(p: Problem) -> list[float]:
     jacobian = p.jacobian().flatten(0, 1) / len(p.x) ** 0.5
     error = error_of(p).flatten() / len(p.x) ** 0.5
     sizes = [w.numel() for w in p.params]
-    moves = torch.stack(
-        [j @ torch.linalg.pinv(j, rtol=CUTOFF) @ error for j in jacobian.split(sizes, 1)]
-    )
-    whole = (jacobian @ torch.linalg.pinv(jacobian, rtol=CUTOFF) @ error).square().sum()
+    moves = torch.stack([j @ pinv(j) @ error for j in jacobian.split(sizes, 1)])
+    whole = (jacobian @ pinv(jacobian) @ error).square().sum()
     system = moves @ moves.mT
     return [
         float((2 * system.diagonal() @ c - c @ system @ c) / whole) for c in coefficients(system)

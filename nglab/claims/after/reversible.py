@@ -16,6 +16,7 @@ from torch.func import grad, jacrev, jvp
 
 from nglab.claims.claim import Check, Result, claim
 from nglab.claims.small_problems import randn, relative, rng
+from nglab.curvature.deep_linear import pinv
 from nglab.plotting import style
 
 ROUNDING = 1e-9  # relative: pseudo-inverses of random features, of condition numbers up to 1e3
@@ -77,10 +78,10 @@ class Reversible:
         x1, x2 = x.chunk(2, -1)
         move1, move2 = move.chunk(2, -1)
         first = self.features(i, 0, x2)
-        step1 = pinv(first) @ move1
+        step1 = pinv(first, CUTOFF) @ move1
         y1 = x1 + first @ w[0]
         _, dragged = along(lambda y: self.features(i, 1, y) @ w[1], y1, first @ step1)
-        return torch.stack([step1, pinv(self.features(i, 1, y1)) @ (move2 - dragged)])
+        return torch.stack([step1, pinv(self.features(i, 1, y1), CUTOFF) @ (move2 - dragged)])
 
     def jacobian(self, weights: Tensor, x: Tensor) -> Tensor:
         """∂(outputs)/∂W `[M n, P]` by autodiff."""
@@ -91,10 +92,6 @@ def along(function: Callable[[Tensor], Tensor], x: Tensor, move: Tensor) -> tupl
     """function(x) and its derivative along `move`, by autodiff."""
     value, derivative, *_ = jvp(function, (x,), (move,))
     return value, derivative
-
-
-def pinv(matrix: Tensor) -> Tensor:
-    return torch.linalg.pinv(matrix, rtol=CUTOFF)
 
 
 def natural_mismatch(net: Reversible, weights: Tensor, x: Tensor, residual: Tensor) -> float:
@@ -119,12 +116,14 @@ class Task:
 
 
 def task(blocks: int, width: int, hidden: int, examples: int, seed: int = 0) -> Task:
+    """A reversible network, inputs `[examples, width]`, and the outputs of another as targets."""
     net, other = (Reversible.random(blocks, width, hidden, seed + s) for s in (0, 1))
     x = randn(examples, width, seed=seed + 2)
     return Task(net, x, other.forward(other.weights(seed + 3), x))
 
 
 def batches(examples: int, size: int, passes: int, seed: int) -> Iterator[Tensor]:
+    """The rows of each batch, every pass shuffled anew."""
     generator = rng(seed)
     for _ in range(passes):
         yield from torch.randperm(examples, generator=generator).split(size)
@@ -167,6 +166,7 @@ class Training:
 
 
 def train(t: Task, weights: Tensor, step: Step, size: int, passes: int, probe: int = 6) -> Training:
+    """A `step` a batch: the loss on all examples and the change of the tangent kernel, pass by pass."""
     per_pass = -(-len(t.x) // size)
     first = kernel(t, weights, probe)
     losses, changes, ratios = [float(t.loss(weights))], [0.0], []

@@ -49,10 +49,12 @@ def by_pattern(pattern: Tensor) -> Steps:
 
 
 def kfac(linear: Linear, residual: Tensor) -> list[Tensor]:
+    """K-FAC's step of every layer for `residual`."""
     return [linear.kfac(i, residual) for i in range(len(linear.inputs))]
 
 
 def diagonal(layers: int) -> Tensor:
+    """1 on the diagonal: the blocks of block-diagonal natural gradient descent."""
     return torch.eye(layers, dtype=torch.float64)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nglab.curvature.deep_linear import pinv
 from nglab.networks.layers import Layers
 from nglab.networks.linearised import Linearised
 from nglab.networks.network import Network
@@ -49,10 +50,6 @@ class Linear:
         It moves the function by ((E E⁺) ∘ (X X⁺)) r.
         """
         return pinv(self.errors[i]) * residual @ pinv(self.inputs[i]).mT
-
-
-def pinv(matrix: Tensor) -> Tensor:
-    return torch.linalg.pinv(matrix, rtol=1e-10)
 
 
 def moved(
