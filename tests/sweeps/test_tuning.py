@@ -4,6 +4,8 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +116,9 @@ def test_the_sampler_learns(trained: list[list[float]]) -> None:
     assert near[0] > near[1]
 
 
-def test_the_same_command_goes_on_where_it_was_stopped(
-    monkeypatch: pytest.MonkeyPatch, trained: list[list[float]]
-) -> None:
-    assert nglab(RATE, "out=whole") == 0
+@contextmanager
+def stopped_at_trial_3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ctrl-C comes when trial 3 is to be trained."""
     original = run_module.run_together
 
     def interrupted(configs: list[Config], folders: list[Path], *rest: Any, **more: Any) -> Any:
@@ -127,6 +128,14 @@ def test_the_same_command_goes_on_where_it_was_stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "run_together", interrupted)
+        yield
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(
+    monkeypatch: pytest.MonkeyPatch, trained: list[list[float]]
+) -> None:
+    assert nglab(RATE, "out=whole") == 0
+    with stopped_at_trial_3(monkeypatch):
         assert nglab(RATE, "out=stopped") == 130
     before = {p: p.stat().st_mtime_ns for p in Path("stopped").glob("[012]/**/*")}
     assert nglab(RATE, "out=stopped") == 0
@@ -155,15 +164,7 @@ def test_a_study_in_a_database_is_gone_on_with(
         "hydra.sweeper.study_name=mine",
         "out=t",
     ]
-    original = run_module.run_together
-
-    def interrupted(configs: list[Config], folders: list[Path], *rest: Any, **more: Any) -> Any:
-        if folders[0].name == "3":
-            raise KeyboardInterrupt
-        return original(configs, folders, *rest, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(run_module, "run_together", interrupted)
+    with stopped_at_trial_3(monkeypatch):
         assert nglab(*kept) == 130
     asked = OmegaConf.load("t/3/.hydra/config.yaml").optimizer.lr
     assert nglab(*kept) == 0
